@@ -1,0 +1,192 @@
+"""From the bytes of a request to the bytes of its replies: no event loop, no framework.
+
+The same code runs in the event loop, in the pool's thread and in the worker process.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from tierfold.config import Settings
+from tierfold.context import Answer, Request
+from tierfold.errors import TierfoldError
+from tierfold.ports import Clock
+from tierfold.wire import (
+    CompressRequest,
+    ParsedRequest,
+    answer_body,
+    encode_event,
+    parse_compress,
+    parse_process,
+)
+from tierfold_actors.problems import InternalError, problem_reply_body
+
+Route = Literal["process", "compress"]
+JSON_MEDIA_TYPE = "application/json"
+EVENT_MEDIA_TYPE = "text/event-stream"
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class FoldingEngine(Protocol):
+    """What the gateway asks of `tierfold.engine.Engine`."""
+
+    settings: Settings
+    clock: Clock
+
+    def answer(self, request: Request, *, started_ms: float | None = None) -> Answer:
+        """Return the final answer."""
+        ...
+
+    def stream(self, request: Request, *, started_ms: float | None = None) -> Iterator[Answer]:
+        """Yield an answer per stage, the final one last."""
+        ...
+
+    def predict_cpu_ms(self, *, body_bytes: int) -> float:
+        """Return the CPU a request of this size is expected to take."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as it came in."""
+
+    route: Route
+    body: bytes
+    request_id: str
+    started_ms: float  # when the headers were there, on the machine's monotonic clock
+    is_stream: bool = False  # the caller wants every stage as an event
+    is_bypass: bool = False  # the caller wants the input back
+    wait_ms: float | None = None  # soft deadline of the `Prefer` header; the body's own wins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A piece of what goes back; the last one of a call is final.
+
+    A reply that is neither final nor has a body says only that a stage is done: whoever runs the
+    call may stop there.
+    """
+
+    status: int = 200
+    media_type: str = JSON_MEDIA_TYPE
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    is_final: bool = True
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether the call ended in an error."""
+        return self.status >= 400  # noqa: PLR2004  # HTTP's own border
+
+
+_STAGE_DONE = Reply(is_final=False)
+_UNINTERRUPTED_BODY_BYTES_MAX = 64 * 1024  # some 20 ms of work: sooner done than stopped
+
+
+class Answering:
+    """Parses a call, lets the engine work and encodes what comes out."""
+
+    def __init__(
+        self,
+        engine: FoldingEngine,
+        compress: Callable[[CompressRequest], dict[str, Any]],
+    ) -> None:
+        self._engine = engine
+        self._compress = compress
+
+    def predict_cpu_ms(self, *, body_bytes: int) -> float:
+        """Return the CPU a call of this size is expected to take."""
+        return self._engine.predict_cpu_ms(body_bytes=body_bytes)
+
+    def replies(self, call: Call) -> Iterator[Reply]:
+        """Yield at least one reply, the last one final; errors are replies too."""
+        try:
+            yield from self._compressed(call) if call.route == "compress" else self._folded(call)
+        except TierfoldError as error:
+            yield problem_reply(error, call)
+        except Exception as error:  # noqa: BLE001  # the caller gets a problem document, we a log line
+            _log_unforeseen(error, call)
+            yield problem_reply(InternalError(), call)
+
+    def _compressed(self, call: Call) -> Iterator[Reply]:
+        request = parse_compress(call.body, self._engine.settings.limits)
+        if call.is_bypass:
+            request = replace(request, frozen_message_count=len(request.messages))
+        yield _STAGE_DONE
+        body = self._compress(request)
+        yield Reply(
+            body=orjson.dumps(body),
+            headers={"x-tierfold-tokens-saved": str(body["tokens_saved"])},
+        )
+
+    def _folded(self, call: Call) -> Iterator[Reply]:
+        parsed = parse_process(call.body, self._engine.settings.limits)
+        request = _with_headers(parsed.request, call)
+        yield _STAGE_DONE
+        answers = self._answers(request, call)
+        encode = _event if call.is_stream else _document
+        for number, answer in enumerate(answers):
+            yield encode(answer, parsed, number)
+
+    def _answers(self, request: Request, call: Call) -> Iterator[Answer]:
+        """Stop between stages where that is worth the drafts it costs."""
+        if call.is_stream or len(call.body) > _UNINTERRUPTED_BODY_BYTES_MAX:
+            return self._engine.stream(request, started_ms=call.started_ms)
+        return iter((self._engine.answer(request, started_ms=call.started_ms),))
+
+
+def problem_reply(error: TierfoldError, call: Call) -> Reply:
+    """Return the error as the route's own kind of document."""
+    media_type, headers, body = problem_reply_body(
+        error, request_id=call.request_id, is_openai_shaped=call.route == "compress"
+    )
+    return Reply(status=error.status, media_type=media_type, headers=headers, body=body)
+
+
+def _with_headers(request: Request, call: Call) -> Request:
+    """Return the request with what its headers ask for."""
+    if call.wait_ms is not None and request.budget.latency_ms is None:
+        request = replace(request, budget=replace(request.budget, latency_ms=call.wait_ms))
+    return replace(request, bypass=request.bypass or call.is_bypass)
+
+
+def _document(answer: Answer, parsed: ParsedRequest, _number: int) -> Reply:
+    if not answer.final:
+        return _STAGE_DONE
+    body = answer_body(answer, ignored_fields=parsed.ignored_fields)
+    return Reply(body=orjson.dumps(body), headers=_result_headers(answer))
+
+
+def _event(answer: Answer, parsed: ParsedRequest, number: int) -> Reply:
+    body = answer_body(answer, ignored_fields=parsed.ignored_fields)
+    event = encode_event("result" if answer.final else "stage", body, event_id=str(number + 1))
+    return Reply(media_type=EVENT_MEDIA_TYPE, body=event, is_final=answer.final)
+
+
+def _result_headers(answer: Answer) -> dict[str, str]:
+    usage = answer.usage
+    timings = [f"{t.stage};dur={t.ms:.3f}" for t in answer.timing.stages]
+    timings.append(f"total;dur={answer.timing.total_ms:.3f}")
+    return {
+        "server-timing": ", ".join(timings),
+        "x-tierfold-tokens-saved": str(usage.original_prompt_tokens - usage.prompt_tokens),
+        "x-tierfold-stage": answer.stages[-1].stage if answer.stages else "none",
+        "x-tierfold-quality": f"{answer.quality.expected:.4f}",
+    }
+
+
+def _log_unforeseen(error: Exception, call: Call) -> None:
+    """Log where it happened; the message may quote the caller's text and stays out."""
+    places = "".join(traceback.format_tb(error.__traceback__))
+    _LOGGER.error(
+        "%s in request %s of %d bytes\n%s",
+        type(error).__name__,
+        call.request_id,
+        len(call.body),
+        places,
+    )

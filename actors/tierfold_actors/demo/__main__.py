@@ -1,0 +1,38 @@
+"""`python -m tierfold_actors.demo "QUESTION"`; KEEP=1 leaves the server up."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+
+from tierfold.cli.screen import Screen
+from tierfold.errors import CallerError
+from tierfold_actors.demo.in_process import show_in_process
+
+DEFAULT_ASK = "What happens when an exception is raised inside the body of a with statement?"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    ask = " ".join(words).strip() or DEFAULT_ASK
+    screen = Screen(sys.stdout)
+    try:
+        answer = show_in_process(ask, screen)
+        if importlib.util.find_spec("ray") is None:
+            screen.line("\nThe server needs Ray: pip install 'tierfold[ray]'. The rest is skipped.")
+            return 0
+        from tierfold_actors.demo.over_http import show_over_http  # noqa: PLC0415  # not without Ray
+
+        keep = os.environ.get("KEEP", "0") not in {"", "0"}
+        return show_over_http(ask, answer, screen, keep=keep)
+    except CallerError as error:
+        screen.line(f"  {error}")
+        return 2
+    except KeyboardInterrupt:
+        screen.line("interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Which kept passage to show: the one densest in the question's rarer words."""
+
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log, sqrt
+
+from tierfold.cli.screen import Screen
+from tierfold.context import Answer, Document, DocumentSource
+
+_GAP = "[…]"
+_PARAGRAPHS_MAX = 3
+_CHARACTERS_MAX = 700
+_SHOWN_CHARACTERS_MAX = 1_200
+_CHARACTERS_PRIOR = 200  # so that one short line with one rare word does not win
+_STEM_CHARACTERS_MIN = 3
+_PARAGRAPH_END = re.compile(r"\n\s*\n")
+_WORD = re.compile(r"\w+")
+_LITTLE = frozenset(
+    {"a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "happens"}
+    | {"how", "i", "if", "in", "inside", "is", "it", "of", "on", "once", "or", "so", "that", "the"}
+    | {"then", "there", "this", "to", "was", "what", "when", "where", "which", "who", "why", "will"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """Some paragraphs that stand together in the answer."""
+
+    title: str
+    text: str
+
+
+def best_passage(ask: str, answer: Answer) -> Passage | None:
+    """Return the densest passage; None when nothing was kept."""
+    passages = [
+        passage
+        for source in answer.sources
+        if isinstance(source, DocumentSource)
+        for passage in _passages(source.document)
+    ]
+    wanted = words_of(ask)
+    found = [words_of(f"{passage.title} {passage.text}") & wanted for passage in passages]
+    seen = Counter(word for words in found for word in words)
+
+    def density(index: int) -> float:
+        weight = sum(log(1 + len(passages) / seen[word]) for word in found[index])
+        return weight / sqrt(_CHARACTERS_PRIOR + len(passages[index].text))
+
+    return passages[max(range(len(passages)), key=density)] if passages else None
+
+
+def _passages(document: Document) -> Iterator[Passage]:
+    """Yield some neighbouring paragraphs at a time, never across a gap."""
+    for run in document.text.split(_GAP):
+        paragraphs = [each for each in _PARAGRAPH_END.split(run.strip("\n")) if each.strip()]
+        for first in range(len(paragraphs)):
+            for count in range(1, _PARAGRAPHS_MAX + 1):
+                text = "\n\n".join(paragraphs[first : first + count])
+                if count == 1 or len(text) <= _CHARACTERS_MAX:
+                    yield Passage(title=document.title, text=text)
+
+
+def words_of(text: str) -> set[str]:
+    """Return the words that carry meaning, cut to a crude stem."""
+    words = (word.lower() for word in _WORD.findall(text))
+    return {stem(word) for word in words if word not in _LITTLE}
+
+
+def stem(word: str) -> str:
+    """Cut the commonest endings of English; good enough to highlight by."""
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= _STEM_CHARACTERS_MIN:
+            return word.removesuffix(ending).rstrip("e")
+    return word.rstrip("e")
+
+
+def show_passage(passage: Passage, ask: str, screen: Screen) -> None:
+    """Write the passage, wrapped, the question's words marked."""
+    screen.line()
+    screen.line(
+        f"  the passage that answers, from the topic {screen.paint(passage.title, 'bold')}:"
+    )
+    screen.line()
+    wanted = words_of(ask)
+    for line in _wrapped(passage.text[:_SHOWN_CHARACTERS_MAX], screen.width - 4):
+        screen.line(f"    {_highlighted(line, wanted, screen)}".rstrip())
+
+
+def _wrapped(text: str, width: int) -> Iterator[str]:
+    """Wrap paragraphs of prose; leave what is indented, code and grammar, as it is."""
+    for index, paragraph in enumerate(_PARAGRAPH_END.split(text)):
+        if index:
+            yield ""
+        if paragraph.startswith("   "):
+            yield from paragraph.split("\n")
+        else:
+            yield from textwrap.wrap(paragraph, width)
+
+
+def _highlighted(line: str, wanted: set[str], screen: Screen) -> str:
+    def marked(match: re.Match[str]) -> str:
+        word = match[0]
+        return screen.paint(word, "marked") if stem(word.lower()) in wanted else word
+
+    return _WORD.sub(marked, line)

@@ -1,0 +1,140 @@
+"""The way in: one word chooses a command, and every failure ends as one line and a code."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from tierfold.cli.exits import Exit
+from tierfold.errors import CallerError, TierfoldError
+
+HELP = """\
+tierfold folds a long text or a chat to what a question needs, inside a budget.
+
+usage: tierfold COMMAND [OPTION ...]
+
+  compress   fold a file or stdin      tierfold compress notes.txt --ask "Who signed?" --tokens 2000
+  up         serve it over HTTP        tierfold up
+  doctor     check machine and ports   tierfold doctor
+  version    print the version         tierfold version
+
+`tierfold COMMAND --help` lists a command's options.
+
+exit codes:
+  0    done
+  1    we failed: a bug, or something is not set up
+  2    refused: usage, bad input, or a budget too small for what must be kept
+  3    the answer is printed, but its expected quality is below --min-quality
+  130  Ctrl-C
+  141  the reader of stdout closed the pipe (`| head`)
+"""
+
+Command = Callable[[list[str]], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except SystemExit as stop:  # argparse and typer end this way
+        return stop.code if isinstance(stop.code, int) else Exit.DONE
+    except (KeyboardInterrupt, Exception) as error:
+        if not _foreseen(error) and os.environ.get("TIERFOLD_DEBUG"):
+            raise
+        return _ended(error)
+
+
+def _dispatch(words: list[str]) -> int:
+    match words:
+        case []:
+            sys.stderr.write(HELP)
+            return Exit.REFUSED
+        case ["-h" | "--help" | "help"]:
+            sys.stdout.write(HELP)
+            return Exit.DONE
+        case ["help", name, *_]:
+            return _command(name)(["--help"])
+        case ["--version", *_]:
+            return _command("version")([])
+        case [name, *rest]:
+            return _command(name)(rest)
+    raise AssertionError(words)
+
+
+def _command(name: str) -> Command:
+    """Import no more than the command that was called."""
+    match name:
+        case "compress":
+            from tierfold.cli import compress  # noqa: PLC0415  # start-up is a target
+
+            return compress.command
+        case "doctor":
+            from tierfold.cli import doctor  # noqa: PLC0415  # start-up is a target
+
+            return doctor.command
+        case "version":
+            from tierfold.cli import version  # noqa: PLC0415  # start-up is a target
+
+            return version.command
+        case _:
+            from tierfold.cli import extra  # noqa: PLC0415  # start-up is a target
+
+            return extra.load(name)
+
+
+# What the values call a limit, and what was typed for it.
+_OPTIONS = {
+    "budget.max_tokens": "--tokens",
+    "budget.latency_ms": "--deadline (in ms)",
+    "budget.memory_bytes": "--memory (in bytes)",
+    "budget.cost_usd": "--usd",
+    "budget.min_quality": "--min-quality",
+    "model: ": "--model: ",
+}
+
+
+def in_options(message: str) -> str:
+    """Say a refusal in the words of the command line."""
+    for name, option in _OPTIONS.items():
+        message = message.replace(name, option)
+    return message
+
+
+def _foreseen(error: BaseException) -> bool:
+    return isinstance(error, TierfoldError | KeyboardInterrupt | BrokenPipeError)
+
+
+def _ended(error: BaseException) -> int:
+    """Say the failure in a line and return its code."""
+    match error:
+        case KeyboardInterrupt():
+            _say("interrupted")
+            return Exit.INTERRUPTED
+        case BrokenPipeError():
+            _leave_stdout()
+            return Exit.PIPE_CLOSED
+        case CallerError():
+            _say(in_options(str(error)))
+            return Exit.REFUSED
+        case TierfoldError():
+            _say(str(error))
+        case _:
+            first_line = str(error).partition("\n")[0]
+            _say(f"unexpected {type(error).__name__}: {first_line}")
+            _say("run with TIERFOLD_DEBUG=1 for the traceback")
+    return Exit.FAILED
+
+
+def _say(message: str) -> None:
+    if sys.stderr is None:
+        return
+    with contextlib.suppress(OSError):  # nobody is left to read it
+        sys.stderr.write(f"tierfold: {message}\n")
+
+
+def _leave_stdout() -> None:
+    """Point stdout at nothing, so that Python's own flush at exit stays silent."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)

@@ -1,0 +1,118 @@
+"""One line per stage as it lands, and the closing figures."""
+
+from collections.abc import Iterator
+
+from tierfold.cli.screen import Screen, Style
+from tierfold.context import Answer, StageReport, StopReason
+
+_NAME_WIDTH = 12  # high_quality, the longest stage
+_LITTLE_USD = 0.01
+_GOOD = 0.8
+_FAIR = 0.5
+
+_WHY = {
+    StopReason.TARGET_QUALITY: "the quality asked for is reached",
+    StopReason.DEADLINE: "the deadline",
+    StopReason.NO_GAIN: "the last stage changed nothing",
+    StopReason.LAST_STAGE: "no stage is left",
+    StopReason.FITS_ALREADY: "the input fits as it is",
+    StopReason.BYPASS: "bypass",
+}
+
+
+class Progress:
+    """Shows a stream of answers; every stage once, when it first appears."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._shown = 0
+
+    def follow(self, answers: Iterator[Answer]) -> Answer:
+        """Show the stages as they land; return the last answer."""
+        answer = next(answers)
+        self.show(answer)
+        for later in answers:
+            answer = later
+            self.show(answer)
+        return answer
+
+    def show(self, answer: Answer) -> None:
+        """Write the lines of the stages that are new in this answer."""
+        total = answer.usage.original_prompt_tokens
+        for index in range(self._shown, len(answer.stages)):
+            timing = answer.timing.stages
+            ms = timing[index].ms if index < len(timing) else None
+            self._screen.line(stage_line(answer.stages[index], total, ms, self._screen))
+        self._shown = max(self._shown, len(answer.stages))
+
+    def close(self, answer: Answer) -> None:
+        """Write the figures of the whole."""
+        for line in closing_lines(answer, self._screen):
+            self._screen.line(line)
+
+
+def stage_line(stage: StageReport, total: int, ms: float | None, screen: Screen) -> str:
+    """Return one aligned line: name, tokens kept of all, expected quality, time."""
+    whole = f"{total:,}"
+    kept = f"{stage.tokens:,}".rjust(len(whole))
+    took = "" if ms is None else milliseconds(ms).rjust(9)
+    name = screen.paint(stage.stage.ljust(_NAME_WIDTH), "bold")
+    quality = painted_quality(stage.quality, screen)
+    return f"  {name}  {kept} of {whole} tokens   quality {quality}  {screen.paint(took, 'dim')}"
+
+
+def closing_lines(answer: Answer, screen: Screen) -> list[str]:
+    """Return before and after, quality, time, why it stopped and what it is worth."""
+    before, after = answer.usage.original_prompt_tokens, answer.tokens
+    tokens = screen.paint(f"{before:,} -> {after:,} tokens", "bold")
+    quality = painted_quality(answer.quality.expected, screen, width=0)
+    facts = [
+        f"{tokens} ({ratio(before, after)})",
+        f"quality {quality}",
+        milliseconds(answer.timing.total_ms),
+        f"stopped: {answer.stop_reason} ({_WHY[answer.stop_reason]})",
+    ]
+    lines = ["  " + ", ".join(facts)]
+    if answer.usage.cost_usd:
+        lines.append(f"  {money(answer)}")
+    if not answer.quality.floor_met and answer.quality.floor is not None:
+        warning = (
+            f"floor not met: expected {percent(answer.quality.expected)} of the evidence, "
+            f"asked {percent(answer.quality.floor)}; raise --tokens or --deadline"
+        )
+        lines.append("  " + screen.paint(warning, "yellow"))
+    return lines
+
+
+def painted_quality(quality: float, screen: Screen, *, width: int = 5) -> str:
+    """Return the share in percent, green, yellow or red."""
+    style: Style = "green" if quality >= _GOOD else "yellow" if quality >= _FAIR else "red"
+    return screen.paint(percent(quality).rjust(width), style)
+
+
+def percent(share: float) -> str:
+    """Return `87 %`; never 100 % for less."""
+    return f"{int(share * 100 + 1e-9)} %"
+
+
+def ratio(before: int, after: int) -> str:
+    """Return how much is left, in percent and as a factor."""
+    if after >= before or not before:
+        return "all kept"
+    return f"{after / before:.1%}".replace("%", " %") + f", {before / max(after, 1):.1f}x smaller"
+
+
+def milliseconds(ms: float) -> str:
+    """Return a time people can compare: `7.4 ms`, `74 ms`, `1,240 ms`."""
+    return f"{ms:.1f} ms" if ms < 10 else f"{ms:,.0f} ms"  # noqa: PLR2004  # two digits that count
+
+
+def money(answer: Answer) -> str:
+    """Return what one call costs now and what folding saved, net of its CPU."""
+    net, cost = answer.usage.usd_net, answer.usage.cost_usd
+    verb = "saves" if net >= 0 else "loses"
+    return f"{verb} ${_dollars(abs(net))} net a call (now ${_dollars(cost)}, CPU included)"
+
+
+def _dollars(usd: float) -> str:
+    return f"{usd:.2f}" if usd >= _LITTLE_USD or not usd else f"{usd:.6f}"

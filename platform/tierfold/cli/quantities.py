@@ -1,0 +1,75 @@
+"""Numbers, durations and sizes as people type them; all else raises ValueError in a sentence."""
+
+import math
+import re
+
+_NUMBER = r"\+?(\d+\.?\d*|\.\d+)"
+_DURATION = re.compile(rf"{_NUMBER}\s*(us|ms|s|min)", re.ASCII)
+_SIZE = re.compile(rf"{_NUMBER}\s*(|B|kB|KB|MB|GB|KiB|MiB|GiB)", re.ASCII)
+
+_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "min": 60_000.0}
+_BYTES = {
+    "": 1,
+    "B": 1,
+    "kB": 1000,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+_CHARACTERS_MAX = 30  # far above every limit, far below where Python's own conversions give up
+_A_DURATION = "a number and its unit, as 200ms or 1.5s"
+_A_SIZE = "a number and its unit, as 64MB or 64MiB"
+_A_WHOLE = "a whole number, as 2000"
+_A_REAL = "a number, as .9"
+
+
+def duration_ms(text: str) -> float:
+    """Return the milliseconds in `200ms`, `1.5s` or `.2s`."""
+    number, unit = _matched(_DURATION, text, _A_DURATION)
+    return number * _MS[unit]
+
+
+def size_bytes(text: str) -> int:
+    """Return the bytes in `64MB` (thousands), `64MiB` (1024s) or `65536`."""
+    number, unit = _matched(_SIZE, text, _A_SIZE)
+    return round(number * _BYTES[unit])
+
+
+def whole(text: str) -> int:
+    """Return the whole number in `2000` or `2_000`."""
+    try:
+        return int(_short(text, _A_WHOLE))
+    except ValueError:
+        raise _malformed(text, _A_WHOLE) from None
+
+
+def real(text: str) -> float:
+    """Return the number in `.9`."""
+    try:
+        number = float(_short(text, _A_REAL))
+    except ValueError:
+        raise _malformed(text, _A_REAL) from None
+    if not math.isfinite(number):
+        raise _malformed(text, _A_REAL)
+    return number
+
+
+def _matched(pattern: re.Pattern[str], text: str, wanted: str) -> tuple[float, str]:
+    match = pattern.fullmatch(_short(text, wanted).strip())
+    if match is None:
+        raise _malformed(text, wanted)
+    return float(match[1]), match[2]
+
+
+def _short(text: str, wanted: str) -> str:
+    if len(text) > _CHARACTERS_MAX:
+        raise _malformed(text, wanted)
+    return text
+
+
+def _malformed(text: str, wanted: str) -> ValueError:
+    shown = text if len(text) <= _CHARACTERS_MAX else f"{text[:_CHARACTERS_MAX]}..."
+    return ValueError(f"say {wanted}, not {shown!r}")

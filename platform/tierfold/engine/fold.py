@@ -1,0 +1,108 @@
+"""`fold` and `afold`: the whole pipeline as one call, without a server."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from tierfold.config import Settings
+from tierfold.context import (
+    UNLIMITED,
+    Answer,
+    Budget,
+    Document,
+    DocumentSource,
+    Markers,
+    MessagesSource,
+    Request,
+    Source,
+    TextSource,
+    Tokenizer,
+)
+from tierfold.engine.clock import MonotonicClock
+from tierfold.engine.engine import Engine
+from tierfold.errors import InvalidInputError
+
+DocumentInput = str | Mapping[str, Any] | Document
+
+
+def fold(  # noqa: PLR0913  # the request's own fields, all keyword-only
+    text: str | None = None,
+    *,
+    messages: Sequence[Mapping[str, Any]] | None = None,
+    documents: Sequence[DocumentInput] | None = None,
+    ask: str = "",
+    budget: Budget = UNLIMITED,
+    stages: Sequence[str] = (),
+    markers: Markers = "short",
+    tokenizer: Tokenizer = "o200k",
+    model: str = "none",
+    bypass: bool = False,
+) -> Answer:
+    """Fold a text, a chat or documents to what the question needs, inside the budget.
+
+    Exactly what `POST /v1/process` does, in this process. Raises CallerError when the request
+    cannot be served as it stands: InvalidInputError, BudgetTooSmallError, UnknownStageError or
+    TooLargeError. A floor that is not reached is no error: see `answer.quality.floor_met`.
+    """
+    request = Request(
+        sources=_sources(text, messages, documents),
+        ask=ask,
+        budget=budget,
+        stages=tuple(stages),
+        markers=markers,
+        tokenizer=tokenizer,
+        model=model,
+        bypass=bypass,
+    )
+    return default_engine().answer(request)
+
+
+async def afold(text: str | None = None, **options: Any) -> Answer:
+    """Do what `fold` does in a worker thread, so that the event loop goes on."""
+    return await asyncio.to_thread(fold, text, **options)
+
+
+@cache
+def default_engine() -> Engine:
+    """Return the process's engine behind `fold`: default settings, the machine's clock."""
+    return Engine(settings=Settings(), clock=MonotonicClock())
+
+
+def _sources(
+    text: str | None,
+    messages: Sequence[Mapping[str, Any]] | None,
+    documents: Sequence[DocumentInput] | None,
+) -> tuple[Source, ...]:
+    given = [each for each in (text, messages, documents) if each is not None]
+    if len(given) != 1:
+        msg = f"give exactly one of text, messages and documents, not {len(given)}"
+        raise InvalidInputError(msg)
+    if text is not None:
+        return (TextSource(text=_checked_text(text)),)
+    if messages is not None:
+        # Pydantic costs 70 ms to import, and plain text does not need it.
+        from tierfold.wire import parse_messages  # noqa: PLC0415
+
+        return (MessagesSource(messages=parse_messages(list(messages))),)
+    return tuple(DocumentSource(document=_document(each)) for each in documents or ())
+
+
+def _checked_text(text: object) -> str:
+    if not isinstance(text, str):
+        msg = f"must be a str, not {type(text).__name__}"
+        raise InvalidInputError(msg, path="text")
+    return text
+
+
+def _document(document: DocumentInput) -> Document:
+    match document:
+        case Document():
+            return document
+        case str():
+            return Document(text=document)
+        case {"text": str(text), **rest}:
+            return Document(text=text, title=str(rest.get("title", "")), id=rest.get("id"))
+        case _:
+            msg = "each must be a str, a tierfold.Document or a mapping with `text`"
+            raise InvalidInputError(msg, path="documents")

@@ -1,0 +1,65 @@
+"""The order in which units are worth taking: value per token, frames paid for."""
+
+import numpy as np
+
+from tierfold.optimizer.problem import NO_FRAME, BoolArray, FloatArray, IntArray, Problem
+
+
+def densities(problem: Problem, *, exponent: float, paid: BoolArray) -> FloatArray:
+    """Return the (n,) sort key: value / tokens**exponent, lowered where a frame is still unpaid.
+
+    A frame is worth opening for its best bundle: the prefix of its units, densest first, whose
+    value per token is highest once the frame's own tokens are added. The units of that bundle
+    share the bundle's key, so that they come together.
+    """
+    tokens = np.maximum(problem.tokens, 1).astype(np.float64)
+    own = problem.value / tokens**exponent
+    if not len(problem.frame_parent):
+        return own.astype(np.float32)
+    unpaid = _unpaid_above(problem, paid)
+    owing = problem.free & (problem.frame != NO_FRAME)
+    owing[owing] = unpaid[problem.frame[owing]] > 0
+    key = own.copy()
+    places = np.flatnonzero(owing)
+    if len(places):
+        key[places] = _bundled(problem, places, own, unpaid=unpaid, exponent=exponent)
+    return key.astype(np.float32)
+
+
+def _unpaid_above(problem: Problem, paid: BoolArray) -> IntArray:
+    owed = np.where(paid, 0, problem.frame_tokens).astype(np.int32)
+    for frame, parent in enumerate(problem.frame_parent):  # parents stand before their children
+        if parent != NO_FRAME:
+            owed[frame] += owed[parent]
+    return owed
+
+
+def _bundled(
+    problem: Problem, places: IntArray, own: FloatArray, *, unpaid: IntArray, exponent: float
+) -> FloatArray:
+    frame = problem.frame[places]
+    order = np.lexsort((-own[places], frame))
+    sorted_frame = frame[order]
+    value = problem.value[places][order].astype(np.float64)
+    tokens = np.maximum(problem.tokens[places][order], 1).astype(np.float64)
+    first = np.flatnonzero(np.r_[True, sorted_frame[1:] != sorted_frame[:-1]])
+    sizes = np.diff(np.r_[first, len(order)])
+    sum_value = _running_sum(value, first, sizes)
+    sum_tokens = _running_sum(tokens, first, sizes)
+    # The exponent rewards short units; a bundle is judged as if its frame were spread over it.
+    average = sum_tokens / (np.arange(len(order)) - np.repeat(first, sizes) + 1)
+    bundle = sum_value / (sum_tokens + unpaid[sorted_frame]) * average ** (1.0 - exponent)
+    best = np.repeat(np.maximum.reduceat(bundle, first), sizes)
+    is_best = bundle == best
+    last_best = np.maximum.reduceat(np.where(is_best, np.arange(len(order)), -1), first)
+    in_bundle = np.arange(len(order)) <= np.repeat(last_best, sizes)
+    keyed = np.where(in_bundle, best, np.minimum(own[places][order], best))
+    result = np.empty(len(places))
+    result[order] = keyed
+    return result
+
+
+def _running_sum(values: FloatArray, first: IntArray, sizes: IntArray) -> FloatArray:
+    total = np.cumsum(values)
+    before = np.r_[0.0, total][first]
+    return total - np.repeat(before, sizes)

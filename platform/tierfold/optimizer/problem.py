@@ -1,0 +1,100 @@
+"""The knapsack over units and frames, and what a choice costs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int32]
+LongArray = NDArray[np.int64]
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+NO_FRAME = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """n units in output order, f frames (parents before children), g lanes.
+
+    A unit brings its value and costs its tokens; with the first unit of a frame the frame's tokens
+    are paid, and those of every frame around it. Within a lane each run of dropped units between
+    kept ones costs a marker. A lane with nothing kept costs nothing.
+    """
+
+    value: FloatArray  # (n,) what keeping the unit is worth, never negative
+    tokens: IntArray  # (n,) positive where free
+    frame: IntArray  # (n,) innermost frame, or NO_FRAME
+    lane: IntArray  # (n,) not decreasing; units of a lane stand side by side in the output
+    gap_tokens: IntArray  # (n,) cost of a marker beside the unit
+    free: BoolArray  # (n,) may be chosen
+    kept: BoolArray  # (n,) is there whatever is chosen
+    frame_parent: IntArray  # (f,)
+    frame_tokens: IntArray  # (f,)
+    frame_kept: BoolArray  # (f,) paid whatever is chosen
+    framing: BoolArray  # (n,) a piece of its frame's own text
+
+    def __len__(self) -> int:
+        """Return the number of units."""
+        return len(self.value)
+
+
+def opened_frames(problem: Problem, kept: BoolArray) -> BoolArray:
+    """Return the (f,) frames that the kept units and the pinned frames need."""
+    opened = problem.frame_kept.copy()
+    chosen = problem.frame[kept & ~problem.framing]
+    opened[chosen[chosen != NO_FRAME]] = True
+    for frame in range(len(opened) - 1, -1, -1):  # children stand after their parents
+        parent = problem.frame_parent[frame]
+        if opened[frame] and parent != NO_FRAME:
+            opened[parent] = True
+    return opened
+
+
+def with_framing(problem: Problem, kept: BoolArray, opened: BoolArray) -> BoolArray:
+    """Return the kept units with the own text of their frames."""
+    if not len(opened):
+        return kept
+    framed = problem.framing & (problem.frame != NO_FRAME)
+    shown = kept.copy()
+    shown[framed] = opened[problem.frame[framed]]
+    return shown
+
+
+def gap_cost(problem: Problem, shown: BoolArray) -> int:
+    """Return the tokens of every marker the shown units need."""
+    places = np.flatnonzero(shown)
+    if not len(places):
+        return 0
+    lane = problem.lane[places]
+    first = np.r_[True, lane[1:] != lane[:-1]]
+    last = np.r_[first[1:], True]
+    before = np.r_[-1, places[:-1]]
+    inner = ~first & (places != before + 1)
+    starts_lane = _is_first_of_lane(problem.lane)[places]
+    ends_lane = _is_last_of_lane(problem.lane)[places]
+    gaps = inner | (first & ~starts_lane)
+    tail = last & ~ends_lane
+    cost = problem.gap_tokens[places]
+    return int(cost[gaps].sum() + cost[tail].sum())
+
+
+def cost(problem: Problem, kept: BoolArray) -> int:
+    """Return the tokens of the kept units with their frames and markers."""
+    if not len(problem.frame_parent):
+        return int(problem.tokens[kept].sum()) + gap_cost(problem, kept)
+    opened = opened_frames(problem, kept)
+    own = int(problem.tokens[kept & ~problem.framing].sum())
+    return (
+        own
+        + int(problem.frame_tokens[opened].sum())
+        + gap_cost(problem, with_framing(problem, kept, opened))
+    )
+
+
+def _is_first_of_lane(lane: IntArray) -> BoolArray:
+    return np.r_[True, lane[1:] != lane[:-1]]
+
+
+def _is_last_of_lane(lane: IntArray) -> BoolArray:
+    return np.r_[lane[1:] != lane[:-1], True]

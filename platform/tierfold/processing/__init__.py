@@ -1,0 +1,26 @@
+"""The progressive pipeline: stages, choices under a budget, assembly of answers."""
+
+from tierfold.processing.assembly import Assembler, Shown
+from tierfold.processing.choice import Choice, Chooser
+from tierfold.processing.latency import LatencyModel, nominal_ms
+from tierfold.processing.left_out import left_out
+from tierfold.processing.pipeline import Draft, Pipeline
+from tierfold.processing.prepared import Prepared
+from tierfold.processing.stages import Balanced, Fast, Stage, Stages
+
+__all__ = [
+    "Assembler",
+    "Balanced",
+    "Choice",
+    "Chooser",
+    "Draft",
+    "Fast",
+    "LatencyModel",
+    "Pipeline",
+    "Prepared",
+    "Shown",
+    "Stage",
+    "Stages",
+    "left_out",
+    "nominal_ms",
+]

@@ -1,0 +1,104 @@
+"""From shown units to sources in the caller's own shape, counted to the token."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from tierfold.context import (
+    DocumentSource,
+    Markers,
+    MessagesSource,
+    Source,
+    TextSource,
+)
+from tierfold.processing.chat_rows import ChatRows
+from tierfold.processing.rendering import lanes_of, render_blocks
+from tierfold.text import MARKER, TOKENS_REPLY, BoolArray, Intake, TokenCounter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One choice over an intake: what the answer shows."""
+
+    units: BoolArray  # (n,) framing included
+    frames: BoolArray  # (f,)
+
+
+class Assembler:
+    """Puts choices over one intake together; counts of unchanged texts are kept between calls."""
+
+    def __init__(
+        self,
+        sources: tuple[Source, ...],
+        intake: Intake,
+        counter: TokenCounter,
+        *,
+        markers: Markers,
+    ) -> None:
+        self.lanes = lanes_of(intake)
+        self.marker = MARKER if markers == "short" else ""
+        self._sources = sources
+        self._intake = intake
+        self._counter = counter
+        self._counts: dict[str, int] = {}
+        self._rows = ChatRows(sources, intake, counter, marker=self.marker)
+        self._blocks_of_source: dict[int, list[int]] = defaultdict(list)
+        for index, block in enumerate(intake.blocks):
+            self._blocks_of_source[block.origin.source].append(index)
+
+    def count(self, shown: Shown) -> int:
+        """Return the exact tokens of the answer that shows these units."""
+        return self._tokens(self._texts(shown), shown)
+
+    def assemble(self, shown: Shown) -> tuple[tuple[Source, ...], int]:
+        """Return the answer's sources and their exact tokens."""
+        texts = self._texts(shown)
+        sources = tuple(
+            self._source(index, source, texts, shown) for index, source in enumerate(self._sources)
+        )
+        return sources, self._tokens(texts, shown)
+
+    def _texts(self, shown: Shown) -> dict[int, str]:
+        """Return the text of every block in the answer; an emptied text of a kept row is marked."""
+        texts = render_blocks(self._intake, self.lanes, shown.units, self.marker)
+        for row, blocks in zip(self._intake.rows, self._rows.blocks_of_row, strict=True):
+            if shown.frames[row.frame]:
+                for block in blocks:
+                    texts.setdefault(block, self.marker if self._intake.blocks[block].text else "")
+        return texts
+
+    def _tokens(self, texts: dict[int, str], shown: Shown) -> int:
+        lanes: dict[int, list[str]] = defaultdict(list)
+        for block in sorted(texts):
+            lanes[int(self.lanes.of_block[block])].append(texts[block])
+        tokens = sum(self._count_text("".join(pieces)) for pieces in lanes.values())
+        return tokens + self._rows.tokens(shown.frames) + (TOKENS_REPLY if self._intake.rows else 0)
+
+    def _count_text(self, text: str) -> int:
+        known = self._counts.get(text)
+        if known is None:
+            known = self._counts[text] = self._counter.count(text)
+        return known
+
+    def _source(self, index: int, source: Source, texts: dict[int, str], shown: Shown) -> Source:
+        match source:
+            case TextSource():
+                return replace(source, text=self._joined(index, texts))
+            case DocumentSource():
+                return self._document(index, source, texts)
+            case MessagesSource():
+                messages = self._rows.messages(index, shown.frames, texts.get)
+                return replace(source, messages=messages)
+
+    def _joined(self, index: int, texts: dict[int, str]) -> str:
+        return "".join(texts.get(block, "") for block in self._blocks_of_source[index])
+
+    def _document(self, index: int, source: DocumentSource, texts: dict[int, str]) -> DocumentSource:
+        document = source.document
+        if not document.parts:
+            return replace(source, document=replace(document, text=self._joined(index, texts)))
+        parts = tuple(
+            replace(document.parts[self._intake.blocks[block].origin.part or 0], text=texts[block])
+            for block in self._blocks_of_source[index]
+            if block in texts
+        )
+        return replace(source, document=replace(document, parts=parts))

@@ -1,0 +1,126 @@
+"""The choice of units for a budget, exact to the token.
+
+The knapsack works with the sum of the units' own counts; tokens merge across borders, so its
+answer is counted once as text, the least dense units leave while it is over, and what fits into
+the tokens that merging saved joins.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tierfold.optimizer import Filling, Problem, Selection, cost, opened_frames, select, with_framing
+from tierfold.processing.assembly import Assembler, Shown
+from tierfold.text import NO_FRAME, BoolArray, FloatArray, Intake, IntArray, Joint
+
+_ITEM_GAP_TOKENS = 4  # `, "[…]"`
+_MEMBER_GAP_TOKENS = 6  # `, "[…]":null`
+_REFILLS_MAX = 4  # each counts the answer once; gains shrink to a few tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What to show, its exact tokens, and the price of one more."""
+
+    shown: Shown
+    tokens: int
+    price: float  # value per token of the least dense unit kept
+
+
+class Chooser:
+    """Chooses under budgets over one intake."""
+
+    def __init__(self, intake: Intake, assembler: Assembler) -> None:
+        self._intake = intake
+        self._assembler = assembler
+        self._frame_kept = _pinned_frames(intake)
+        self._gap_tokens = _gap_tokens(intake, has_marker=bool(assembler.marker))
+
+    def pinned(self) -> Choice:
+        """Return the smallest answer there is: what must stay and nothing else."""
+        problem = self._problem(np.zeros(len(self._intake.units), np.float32))
+        return self._counted(problem, problem.kept, price=0.0)
+
+    def everything(self) -> Choice:
+        """Return the choice that leaves nothing out."""
+        shown = Shown(
+            units=np.ones(len(self._intake.units), np.bool_),
+            frames=np.ones(len(self._intake.units.frames), np.bool_),
+        )
+        return Choice(shown=shown, tokens=self._intake.tokens, price=0.0)
+
+    def choose(self, value: FloatArray, budget: int, *, exponent: float) -> Choice:
+        """Return the most valuable choice within the budget; pinned units may alone be beyond it."""
+        problem = self._problem(value)
+        overhead = self.pinned().tokens - cost(problem, problem.kept)
+        selection = select(problem, budget - overhead, exponent=exponent)
+        choice = self._shrink(problem, selection, budget)
+        return self._refill(problem, selection, choice, budget)
+
+    def _problem(self, value: FloatArray) -> Problem:
+        units = self._intake.units
+        return Problem(
+            value=np.maximum(value, 0) * self._intake.weight,
+            tokens=units.tokens,
+            frame=units.frame,
+            lane=self._assembler.lanes.of_unit,
+            gap_tokens=self._gap_tokens,
+            free=~units.framing & ~units.pinned,
+            kept=units.pinned & ~units.framing,
+            frame_parent=units.frames.parent,
+            frame_tokens=units.frames.tokens,
+            frame_kept=self._frame_kept,
+            framing=units.framing,
+        )
+
+    def _counted(self, problem: Problem, kept: BoolArray, *, price: float) -> Choice:
+        frames = opened_frames(problem, kept)
+        shown = Shown(units=with_framing(problem, kept, frames), frames=frames)
+        return Choice(shown=shown, tokens=self._assembler.count(shown), price=price)
+
+    def _shrink(self, problem: Problem, selection: Selection, budget: int) -> Choice:
+        kept = selection.kept.copy()
+        choice = self._counted(problem, kept, price=selection.price)
+        leaving = selection.order[selection.kept[selection.order]][::-1].tolist()
+        while choice.tokens > budget and leaving:
+            over, gone = choice.tokens - budget, 0
+            while leaving and gone < over:
+                unit = leaving.pop(0)
+                kept[unit] = False
+                gone += int(problem.tokens[unit])
+            choice = self._counted(problem, kept, price=selection.price)
+        return choice
+
+    def _refill(
+        self, problem: Problem, selection: Selection, choice: Choice, budget: int
+    ) -> Choice:
+        for _ in range(_REFILLS_MAX):
+            kept = choice.shown.units & ~problem.framing
+            slack = budget - choice.tokens
+            filling = Filling(problem, kept.copy(), budget=cost(problem, kept) + slack)
+            added = filling.take_all(selection.order)
+            fuller = self._counted(problem, filling.kept, price=choice.price)
+            while fuller.tokens > budget and added:
+                filling.kept[added.pop()] = False
+                fuller = self._counted(problem, filling.kept, price=choice.price)
+            if not added:
+                break
+            choice = fuller
+        return choice
+
+
+def _gap_tokens(intake: Intake, *, has_marker: bool) -> IntArray:
+    joint = intake.units.joint
+    tokens = np.ones(len(joint), np.int32)
+    tokens[joint == Joint.ITEM] = _ITEM_GAP_TOKENS
+    tokens[joint == Joint.MEMBER] = _MEMBER_GAP_TOKENS
+    return tokens if has_marker else np.zeros_like(tokens)
+
+
+def _pinned_frames(intake: Intake) -> BoolArray:
+    """Return the frames that stay: pinned themselves, or with pinned text of their own."""
+    units = intake.units
+    kept = units.frames.pinned.copy()
+    own = units.frame[units.framing & units.pinned]
+    kept[own[own != NO_FRAME]] = True
+    return kept

@@ -1,0 +1,181 @@
+"""The answer on the wire: the same schema in JSON, in streams and from the CLI."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from tierfold.context import (
+    Answer,
+    Document,
+    DocumentSource,
+    MessagesSource,
+    Source,
+    StopReason,
+    TextSource,
+    Usage,
+)
+
+
+class QualityModel(BaseModel):
+    """How much of what the question needs is in the answer."""
+
+    expected: float = Field(description="calibrated expected share of the needed evidence, 0..1")
+    floor: float | None = Field(description="what the budget asked for")
+    p_floor: float = Field(description="probability that the share reaches the floor")
+    floor_met: bool
+
+
+class TokenDetailsModel(BaseModel):
+    """OpenAI's own details of prompt tokens."""
+
+    cached_tokens: int
+
+
+class UsageModel(BaseModel):
+    """Tokens after and before, in OpenAI's names."""
+
+    prompt_tokens: int
+    original_prompt_tokens: int
+    total_tokens: int
+    prompt_tokens_details: TokenDetailsModel
+
+
+class SavingsModel(BaseModel):
+    """What folding was worth; `usd_net` may be negative."""
+
+    tokens: int
+    usd_net: float
+    baseline: Literal["everything sent fresh"] = "everything sent fresh"
+
+
+class StageModel(BaseModel):
+    """What one stage reached."""
+
+    stage: str
+    quality: float
+    tokens: int
+
+
+class LeftOutModel(BaseModel):
+    """A run of characters of the caller's input that is not in the answer."""
+
+    source: int
+    message: int | None
+    part: int | None
+    start: int
+    end: int
+    tokens: int
+
+
+class StageTimingModel(BaseModel):
+    """What one stage took, and what it was expected to take."""
+
+    stage: str
+    predicted_ms: float
+    ms: float
+
+
+class TimingModel(BaseModel):
+    """Everything that depends on the machine and the moment."""
+
+    total_ms: float
+    cpu_ms: float
+    stages: list[StageTimingModel]
+
+
+class AnswerModel(BaseModel):
+    """The answer of `POST /v1/process`; stage events carry the same shape with `final: false`."""
+
+    object: Literal["answer"] = "answer"
+    final: bool
+    sources: list[dict[str, Any]] = Field(description="as sent, folded: text, messages or document")
+    stop_reason: StopReason | None
+    query_free: bool
+    quality: QualityModel
+    usage: UsageModel
+    savings: SavingsModel
+    cost_usd: float
+    stages: list[StageModel]
+    left_out: list[LeftOutModel]
+    ignored_fields: list[str]
+    timing: TimingModel
+
+
+def answer_body(answer: Answer, *, ignored_fields: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the answer as plain objects, ready for any JSON encoder."""
+    quality, timing = answer.quality, answer.timing
+    return {
+        "object": "answer",
+        "final": answer.final,
+        "sources": [_source(source) for source in answer.sources],
+        "stop_reason": answer.stop_reason.value if answer.final else None,
+        "query_free": answer.query_free,
+        "quality": {
+            "expected": round(quality.expected, 4),
+            "floor": quality.floor,
+            "p_floor": round(quality.p_floor, 4),
+            "floor_met": quality.floor_met,
+        },
+        **_bill(answer.usage),
+        "stages": [
+            {"stage": s.stage, "quality": round(s.quality, 4), "tokens": s.tokens}
+            for s in answer.stages
+        ],
+        "left_out": [
+            {
+                "source": run.source,
+                "message": run.message,
+                "part": run.part,
+                "start": run.start,
+                "end": run.end,
+                "tokens": run.tokens,
+            }
+            for run in answer.left_out
+        ],
+        "ignored_fields": list(ignored_fields),
+        "timing": {
+            "total_ms": round(timing.total_ms, 3),
+            "cpu_ms": round(timing.cpu_ms, 3),
+            "stages": [
+                {"stage": s.stage, "predicted_ms": round(s.predicted_ms, 3), "ms": round(s.ms, 3)}
+                for s in timing.stages
+            ],
+        },
+    }
+
+
+def _bill(usage: Usage) -> Mapping[str, Any]:
+    return {
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "original_prompt_tokens": usage.original_prompt_tokens,
+            "total_tokens": usage.prompt_tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        },
+        "savings": {
+            "tokens": usage.original_prompt_tokens - usage.prompt_tokens,
+            "usd_net": usage.usd_net,
+            "baseline": "everything sent fresh",
+        },
+        "cost_usd": usage.cost_usd,
+    }
+
+
+def _source(source: Source) -> dict[str, Any]:
+    match source:
+        case TextSource(text=text):
+            return {"text": text}
+        case MessagesSource(messages=messages):
+            return {"messages": [message.to_dict() for message in messages]}
+        case DocumentSource(document=document):
+            return {"document": _document(document)}
+
+
+def _document(document: Document) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": document.id, "title": document.title}
+    if document.parts:
+        body["parts"] = [{"text": p.text, "role": p.role} for p in document.parts]
+    else:
+        body["text"] = document.text
+    return body
