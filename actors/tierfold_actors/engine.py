@@ -8,7 +8,9 @@ from tierfold.engine import Engine, MonotonicClock
 from tierfold.engine.compress import compress_rows
 from tierfold_actors.answering import Answering
 
-_WARM_UP_TEXT = "The invoice was sent on Monday. Nobody has paid it. The rest is about lunch.\n\n" * 40
+_WARM_UP_TEXT = (
+    "The invoice was sent on Monday. Nobody has paid it. The rest is about lunch.\n\n" * 40
+)
 
 
 def default_answering() -> Answering:

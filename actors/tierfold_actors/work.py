@@ -7,8 +7,8 @@ measurements are in docs/adr/0003-where-work-runs.md.
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tierfold.errors import OverloadError
@@ -31,9 +31,8 @@ class WorkLimits:
 class Ticket:
     """A call in a thread's queue, and the way its replies come back to the event loop."""
 
-    def __init__(self, call: Call, cost_ms: float) -> None:
+    def __init__(self, call: Call) -> None:
         self.call = call
-        self.cost_ms = cost_ms
         self.is_cancelled = False
         self._loop = asyncio.get_running_loop()
         self._replies: asyncio.Queue[Reply] = asyncio.Queue()
@@ -57,22 +56,32 @@ class Lane:
         self._source = source
         self._waiting_max = waiting_max
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._open = 0  # calls that wait or run
         self._backlog_ms = 0.0
-        self.waiting = 0
 
-    async def replies(self, call: Call, cost_ms: float) -> AsyncIterator[Reply]:
+    @property
+    def waiting(self) -> int:
+        """Calls behind the one that runs."""
+        return max(0, self._open - 1)
+
+    @property
+    def retry_after_s(self) -> int:
+        """When the work that is here now is expected to be done."""
+        return max(1, math.ceil(self._backlog_ms / 1000))
+
+    async def replies(self, call: Call, *, cost_ms: float) -> AsyncGenerator[Reply]:
         """Yield the call's replies; raises OverloadError when too many wait.
 
-        Closing the iterator takes the call out of the queue or stops it after its current step.
+        Closing the iterator takes the call out of the queue, or stops it after its current step.
         """
         if self.waiting >= self._waiting_max:
             raise OverloadError(retry_after_s=self.retry_after_s)
-        ticket = Ticket(call, cost_ms)
-        self._enter(ticket)
+        ticket = Ticket(call)
+        self._open += 1
+        self._backlog_ms += cost_ms
         future = self._thread.submit(self._run, ticket)
         try:
             reply = await ticket.next_reply()
-            self._begin(future, ticket)
             yield reply
             while not reply.is_final:
                 reply = await ticket.next_reply()
@@ -80,12 +89,93 @@ class Lane:
         finally:
             ticket.is_cancelled = True
             future.cancel()
-
-    @property
-    def retry_after_s(self) -> int:
-        """When the work that waits now is expected to be done."""
-        return max(1, math.ceil(self._backlog_ms / 1000))
+            self._open -= 1
+            self._backlog_ms -= cost_ms
 
     def close(self) -> None:
         """Take nothing more; what runs ends after its current step."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, ticket: Ticket) -> None:
+        try:
+            with contextlib.closing(_generator(self._source(ticket.call, ticket))) as replies:
+                for reply in replies:
+                    if ticket.is_cancelled:
+                        return
+                    ticket.put(reply)
+        except Exception:
+            ticket.put(problem_reply(InternalError(), ticket.call))
+            raise
+
+
+class Turns:
+    """Gives each turn of the event loop to one piece of work, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self.waiting = 0
+
+    async def take(self) -> None:
+        """Wait for a turn; whoever comes next gets a later one."""
+        self.waiting += 1
+        try:
+            await self._lock.acquire()
+        finally:
+            self.waiting -= 1
+        asyncio.get_running_loop().call_soon(self._lock.release)
+
+
+class Work:
+    """Decides where each call runs and bounds what waits."""
+
+    def __init__(self, answering: Answering, worker: WorkerProcess, limits: WorkLimits) -> None:
+        self._answering = answering
+        self._worker = worker
+        self._limits = limits
+        self._turns = Turns()
+        self._pool = Lane(
+            "pool", lambda call, _: answering.replies(call), waiting_max=limits.waiting_max
+        )
+        self._large = Lane("large", worker.replies, waiting_max=limits.large_waiting_max)
+
+    @property
+    def waiting(self) -> int:
+        """Small calls that wait, wherever they will run."""
+        return self._turns.waiting + self._pool.waiting
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a small call would be refused now."""
+        return self._pool.waiting >= self._limits.waiting_max
+
+    def replies(self, call: Call) -> AsyncGenerator[Reply]:
+        """Return the call's replies; iterating raises OverloadError when too many wait.
+
+        Close the iterator (`contextlib.aclosing`) when the caller has gone: that stops the work.
+        """
+        cost_ms = self._answering.predict_cpu_ms(body_bytes=len(call.body))
+        if len(call.body) > self._limits.inline_body_bytes_max:
+            return self._large.replies(call, cost_ms=cost_ms)
+        is_short = cost_ms <= self._limits.inline_cpu_ms_max
+        if is_short and self.waiting <= self._limits.inline_waiting_max:
+            return self._inline(call)
+        return self._pool.replies(call, cost_ms=cost_ms)
+
+    def close(self) -> None:
+        """Stop the threads and the worker process."""
+        self._pool.close()
+        self._large.close()
+        self._worker.close()
+
+    async def _inline(self, call: Call) -> AsyncGenerator[Reply]:
+        with contextlib.closing(_generator(self._answering.replies(call))) as replies:
+            reply = None
+            while reply is None or not reply.is_final:
+                await self._turns.take()
+                reply = next(each for each in replies if each.is_final or each.body)
+                yield reply
+
+
+def _generator(replies: Iterator[Reply]) -> Generator[Reply]:
+    """Return a generator, whatever the iterator is: closing it closes a generator within."""
+    yield from replies

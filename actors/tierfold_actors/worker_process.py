@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 import orjson
 
@@ -20,6 +20,7 @@ from tierfold_actors.answering import Answering, Call, Reply, problem_reply
 from tierfold_actors.problems import WorkerLostError
 
 _LENGTHS = struct.Struct("!IQ")  # bytes of the header, bytes of the body
+_ARGUMENTS = ("-P", "-m", "tierfold_actors.worker_process")
 _CANCEL_CHECK_MS = 50
 _CALLS_MAX = 100  # then a fresh process gives its memory back
 _STOP_WAIT_S = 2.0
@@ -39,7 +40,7 @@ class LostError(Exception):
 class WorkerProcess:
     """The parent's side: one child, started at once, replaced when it dies or must stop."""
 
-    def __init__(self, argv: tuple[str, ...] = ("-P", "-m", "tierfold_actors.worker_process")) -> None:
+    def __init__(self, argv: tuple[str, ...] = _ARGUMENTS) -> None:
         self._argv = (sys.executable, *argv)
         self._is_ready = False
         self._calls = 0
@@ -116,13 +117,11 @@ class WorkerProcess:
 
     @property
     def _stdin(self) -> IO[bytes]:
-        assert self._child.stdin is not None  # it was asked for
-        return self._child.stdin
+        return cast("IO[bytes]", self._child.stdin)  # a pipe was asked for
 
     @property
     def _stdout(self) -> IO[bytes]:
-        assert self._child.stdout is not None  # it was asked for
-        return self._child.stdout
+        return cast("IO[bytes]", self._child.stdout)  # a pipe was asked for
 
 
 def write_frame(stream: IO[bytes], header: dict[str, Any], body: bytes) -> None:

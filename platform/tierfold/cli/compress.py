@@ -23,7 +23,7 @@ def command(argv: list[str]) -> int:
     settings.prices.model(arguments.model)
     screen = stderr(quiet=arguments.quiet)
     given = _given(arguments, settings, screen)
-    progress = Progress(screen)
+    progress = Progress(screen, priced=arguments.model != "none")
     answer = _fold(_request(arguments, given), settings, progress)
     _write(arguments, given, answer)
     progress.close(answer)

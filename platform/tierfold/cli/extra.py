@@ -8,13 +8,16 @@ from tierfold.errors import CallerError, SetupError
 
 GROUP = "tierfold.commands"
 BUILT_IN = ("compress", "doctor", "version")
+_RAY_MISSING = "`tierfold up` comes with the Ray part: pip install 'tierfold[ray]'"
 
 
 def load(name: str) -> Callable[[list[str]], int]:
     """Import the command; raises CallerError for an unknown name, SetupError without its extra."""
     known = {point.name: point for point in entry_points(group=GROUP)}
+    if name == "up" and name not in known:
+        raise SetupError(_RAY_MISSING)
     if name not in known:
-        raise CallerError(_unknown(name, {*known, *BUILT_IN, "up"}))
+        raise CallerError(_unknown(name, {*known, *BUILT_IN}))
     return guarded(known[name])
 
 
@@ -36,8 +39,6 @@ def guarded(point: EntryPoint) -> Callable[[list[str]], int]:
 
 
 def _unknown(name: str, known: set[str]) -> str:
-    if name == "up":
-        return "`tierfold up` comes with the Ray part: pip install 'tierfold[ray]'"
     near = difflib.get_close_matches(name, sorted(known), n=1)
     hint = f"did you mean `tierfold {near[0]}`?" if near else "see `tierfold --help`"
     return f"there is no command {name!r}; {hint}"

@@ -23,8 +23,9 @@ _WHY = {
 class Progress:
     """Shows a stream of answers; every stage once, when it first appears."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, *, priced: bool = False) -> None:
         self._screen = screen
+        self._priced = priced
         self._shown = 0
 
     def follow(self, answers: Iterator[Answer]) -> Answer:
@@ -47,7 +48,7 @@ class Progress:
 
     def close(self, answer: Answer) -> None:
         """Write the figures of the whole."""
-        for line in closing_lines(answer, self._screen):
+        for line in closing_lines(answer, self._screen, priced=self._priced):
             self._screen.line(line)
 
 
@@ -61,7 +62,7 @@ def stage_line(stage: StageReport, total: int, ms: float | None, screen: Screen)
     return f"  {name}  {kept} of {whole} tokens   quality {quality}  {screen.paint(took, 'dim')}"
 
 
-def closing_lines(answer: Answer, screen: Screen) -> list[str]:
+def closing_lines(answer: Answer, screen: Screen, *, priced: bool = False) -> list[str]:
     """Return before and after, quality, time, why it stopped and what it is worth."""
     before, after = answer.usage.original_prompt_tokens, answer.tokens
     tokens = screen.paint(f"{before:,} -> {after:,} tokens", "bold")
@@ -73,7 +74,7 @@ def closing_lines(answer: Answer, screen: Screen) -> list[str]:
         f"stopped: {answer.stop_reason} ({_WHY[answer.stop_reason]})",
     ]
     lines = ["  " + ", ".join(facts)]
-    if answer.usage.cost_usd:
+    if priced:
         lines.append(f"  {money(answer)}")
     if not answer.quality.floor_met and answer.quality.floor is not None:
         warning = (

@@ -32,6 +32,7 @@ class _JsonRenderer:
         self._shown = shown
         self._marker = marker
         self._due: dict[int, str] = {}  # open containers: the marker each owes, "" for none
+        self._gone: set[int] = set()  # containers that are not shown
         self._has_element: set[int] = set()
         self._is_marked: set[int] = set()  # an object holds one marker: its keys must differ
         self.pieces: list[str] = []
@@ -44,6 +45,8 @@ class _JsonRenderer:
             self._mark(frame)
             self.pieces.append(units.unit(unit))
             del self._due[frame]
+        elif is_framing and frame in self._gone:
+            return  # the closing of a container that is not shown
         elif units.joint[unit] == Joint.TEXT:
             self._show_root(unit, frame)
         else:
@@ -61,6 +64,8 @@ class _JsonRenderer:
         units = self._units
         if not self._shown[unit]:
             self._due[container] = self._marker_for(container, int(units.joint[unit]))
+            if units.framing[unit]:
+                self._gone.add(int(units.frame[unit]))
             return
         self._mark(container)
         self._element(container, units.unit(unit))

@@ -1,0 +1,55 @@
+"""Replies as server-sent events."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from tierfold_actors.answering import Reply
+
+PING = b": ping\n\n"
+_PING_INTERVAL_S = 10.0  # proxies on the way close what is silent for 30 s or more
+
+
+async def events(
+    first: Reply, rest: AsyncIterator[Reply], *, ping_interval_s: float = _PING_INTERVAL_S
+) -> AsyncIterator[bytes]:
+    """Yield the events of a call whose first reply is known; pings fill long silences.
+
+    A problem after the first event becomes an event `error`, since the status has been sent.
+    """
+    yield _encoded(first)
+    is_done = first.is_final
+    pending: asyncio.Task[Reply] | None = None
+    try:
+        while not is_done:
+            pending = pending or asyncio.ensure_future(_next(rest))
+            done, _ = await asyncio.wait({pending}, timeout=ping_interval_s)
+            if not done:
+                yield PING
+                continue
+            reply, pending = pending.result(), None
+            is_done = reply.is_final
+            yield _encoded(reply)
+    finally:
+        if pending is not None:
+            pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pending
+
+
+async def first_shown(replies: AsyncIterator[Reply]) -> Reply:
+    """Return the first reply that has something to show."""
+    reply = await _next(replies)
+    while not (reply.is_final or reply.body):
+        reply = await _next(replies)
+    return reply
+
+
+async def _next(replies: AsyncIterator[Reply]) -> Reply:
+    return await anext(replies)
+
+
+def _encoded(reply: Reply) -> bytes:
+    if reply.is_problem:
+        return b"event: error\ndata: %b\n\n" % reply.body
+    return reply.body
