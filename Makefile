@@ -84,11 +84,12 @@ clean: ## Remove .venv, build/ and every cache
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find platform actors tests benchmarks loadtests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# With the standard library even where uv installs: the result has pip, should uv be gone next time.
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo 'tierfold needs Python 3.11, 3.12 or 3.13 and found none of them.'; \
 	echo 'Install one (Debian: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.11'; exit 1; }
 	@echo 'building .venv with $(INSTALLER) and $(PYTHON) (once, about a minute)'
-	@$(if $(UV),$(UV) venv --quiet --python "$(PYTHON)" $(VENV),"$(PYTHON)" -m venv $(VENV))
+	@"$(PYTHON)" -m venv $(VENV) $(if $(UV),|| $(UV) venv --quiet --clear --python "$(PYTHON)" $(VENV))
 
 $(RUN): requirements-ray.lock requirements-build.lock pyproject.toml | $(BIN)/python
 	@echo '  installing tierfold and Ray ...'

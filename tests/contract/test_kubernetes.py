@@ -1,4 +1,5 @@
 import copy
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,13 +126,14 @@ def test_a_misspelt_key_is_caught(crds: Validators, manifest: Schema) -> None:
 
 @pytest.mark.parametrize("path", [MANIFEST, *SERVE_CONFIGS], ids=lambda path: path.name)
 def test_the_serve_configuration_fits_rays_own_schema(path: Path) -> None:
-    """Ray accepts the configuration and knows every key of it."""
+    """Ray accepts the configuration, knows every key of it, and would find the application."""
     schema = pytest.importorskip("ray.serve.schema").ServeDeploySchema
     config = load(path.read_text())
     if path == MANIFEST:
         config = load(config["spec"]["serveConfigV2"])
 
-    assert schema.model_validate(config).applications[0].import_path == "tierfold_actors.app:app"
+    module, name = schema.model_validate(config).applications[0].import_path.split(":")
+    assert hasattr(importlib.import_module(module), name)
     assert list(unknown_keys(schema, config)) == []
 
 
@@ -149,11 +151,12 @@ def test_a_misspelt_key_of_the_serve_configuration_is_caught(manifest: Schema) -
 
 
 def test_head_and_workers_agree_about_the_proxy(manifest: Schema) -> None:
-    """HAProxy works only with the same settings everywhere; the affinity value has a newline."""
+    """HAProxy works only with the same settings on every node, and those that `up` uses."""
+    haproxy = pytest.importorskip("tierfold_actors.haproxy")
     environments = [environment(pod) for pod in pods(manifest)]
 
     assert environments[0]["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
-    assert "\n    hash-type consistent" in environments[0]["RAY_SERVE_HAPROXY_BALANCE_ALGORITHM"]
+    assert environments[0]["RAY_SERVE_HAPROXY_BALANCE_ALGORITHM"] == haproxy.AFFINITY
     assert all(found == environments[0] for found in environments)
 
 

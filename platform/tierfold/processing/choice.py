@@ -51,11 +51,17 @@ class Chooser:
 
     def choose(self, value: FloatArray, budget: int, *, exponent: float) -> Choice:
         """Return the most valuable choice within the budget; pinned units may alone be beyond it."""
-        problem = self._problem(value)
-        overhead = self.pinned().tokens - cost(problem, problem.kept)
-        selection = select(problem, budget - overhead, exponent=exponent)
+        problem, selection = self.select(value, budget, exponent=exponent)
         choice = self._shrink(problem, selection, budget)
         return self._refill(problem, selection, choice, budget)
+
+    def select(
+        self, value: FloatArray, budget: int, *, exponent: float
+    ) -> tuple[Problem, Selection]:
+        """Return the knapsack and its answer, not yet counted as text."""
+        problem = self._problem(value)
+        overhead = self.pinned().tokens - cost(problem, problem.kept)
+        return problem, select(problem, budget - overhead, exponent=exponent)
 
     def _problem(self, value: FloatArray) -> Problem:
         units = self._intake.units

@@ -10,7 +10,7 @@ LIMITS = Limits(question_characters_max=50)
 
 def test_every_budget_option_reaches_its_limit() -> None:
     """The options carry the budget's names, and each sets exactly its own field."""
-    words = ["f", "--tokens", "2000", "--deadline", ".2s", "--memory", "64MiB", "--usd", "0.01", "--min-quality", ".9"]
+    words = "f --tokens 2000 --deadline .2s --memory 64MiB --usd 0.01 --min-quality .9"
     expected = Budget(
         max_tokens=2_000,
         latency_ms=200.0,
@@ -19,7 +19,7 @@ def test_every_budget_option_reaches_its_limit() -> None:
         min_quality=0.9,
     )
 
-    assert expected == parse(words, LIMITS).budget
+    assert expected == parse(words.split(), LIMITS).budget
 
 
 def test_without_options_everything_is_open() -> None:
@@ -64,7 +64,7 @@ def test_stages_are_a_list_with_commas() -> None:
 def test_a_call_that_means_nothing_is_a_usage_error(
     words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Usage errors end with code 2 and name what is wrong; options are never guessed from a part."""
+    """Usage errors end with 2 and name what is wrong; options are never guessed."""
     with pytest.raises(SystemExit) as stop:
         parse(words.split(), LIMITS)
 

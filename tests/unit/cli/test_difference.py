@@ -113,9 +113,10 @@ def test_tool_calls_are_shown() -> None:
         ],
     }
 
-    assert shown(
-        MessagesSource(messages=parse_messages([row]))
-    ) == ["[0] assistant", "  calls f({})"]
+    assert shown(MessagesSource(messages=parse_messages([row]))) == [
+        "[0] assistant",
+        "  calls f({})",
+    ]
 
 
 def test_a_document_has_no_difference_here() -> None:

@@ -16,7 +16,7 @@ from tierfold.errors import (
 
 
 def failing(error: BaseException) -> Callable[[str], entry.Command]:
-    def command(argv: list[str]) -> int:
+    def command(_argv: list[str]) -> int:
         raise error
 
     return lambda _name: command
@@ -124,9 +124,14 @@ def test_an_unknown_command_is_refused_with_a_way_on(
 def test_commands_of_others_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     """A registered command is imported when called, with the rest of the words."""
     seen: list[list[str]] = []
+
+    def command(argv: list[str]) -> int:
+        seen.append(argv)
+        return 5
+
     point = EntryPoint(name="up", value="tests.none:command", group=extra.GROUP)
     monkeypatch.setattr(extra, "entry_points", lambda **_: [point])
-    monkeypatch.setattr(EntryPoint, "load", lambda _: lambda argv: seen.append(argv) or 5)
+    monkeypatch.setattr(EntryPoint, "load", lambda _: command)
 
     assert main(["up", "--port", "1"]) == 5
     assert seen == [["--port", "1"]]
@@ -162,7 +167,7 @@ def test_a_module_of_ours_that_is_missing_is_a_bug(
 def test_doctor_is_imported_only_when_called(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Ray part's check of the machine is behind its name and nowhere else."""
     module = type(sys)("tierfold.cli.doctor")
-    module.command = lambda argv: len(argv)  # type: ignore[attr-defined]  # a stand-in
+    module.command = len  # type: ignore[attr-defined]  # a stand-in
     monkeypatch.setitem(sys.modules, "tierfold.cli.doctor", module)
     monkeypatch.setattr(sys.modules["tierfold.cli"], "doctor", module, raising=False)
 

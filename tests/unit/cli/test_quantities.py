@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +7,13 @@ from hypothesis import strategies as st
 from tierfold.cli.quantities import duration_ms, real, size_bytes, whole
 
 PARSERS = [duration_ms, size_bytes, whole, real]
+
+
+def said(parse: Callable[[str], float], text: str) -> float | str:
+    try:
+        return parse(text)
+    except ValueError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize(
@@ -31,10 +40,12 @@ def test_sizes_tell_thousands_from_1024s(text: str, expected: int) -> None:
     assert expected == size_bytes(text)
 
 
-@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "5 hours", "nan", "infs", "1e3ms", "٥ms", ""])
+@pytest.mark.parametrize(
+    "text", ["5", "ms", "-5ms", "5 hours", "nan", "infs", "1e3ms", "\u0665ms", ""]
+)
 def test_a_duration_without_number_or_unit_is_refused(text: str) -> None:
     """Nobody has to guess whether 5 is seconds or milliseconds."""
-    with pytest.raises(ValueError, match="200ms or 1.5s"):
+    with pytest.raises(ValueError, match=r"200ms or 1\.5s"):
         duration_ms(text)
 
 
@@ -63,13 +74,10 @@ def test_a_count_is_a_whole_number(text: str) -> None:
 def test_any_text_is_a_number_or_a_sentence(text: str) -> None:
     """A parser never ends in anything but a number or a short ValueError."""
     for parse in PARSERS:
-        try:
-            value = parse(text)
-        except ValueError as error:
-            assert str(error).startswith("say a")
-            assert len(str(error)) < 400
-        else:
-            assert isinstance(value, int | float)
+        value = said(parse, text)
+        if isinstance(value, str):
+            assert value.startswith("say a")
+            assert len(value) < 400
 
 
 @given(st.integers(0, 10**9))

@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
 
 
 class Gone(io.StringIO):
-    def write(self, text: str) -> int:
+    def write(self, _text: str) -> int:
         raise BrokenPipeError
 
 

@@ -1,0 +1,248 @@
+"""What a question costs in CPU: cold and warm, by size, beside plain BM25 in the same run.
+
+`python -m benchmarks.latency [--quick]`; `--data` changes nothing, since the text is generated from
+the Python documentation that ships with every Python.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pydoc_data.topics import topics
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one BLAS thread, like the baseline
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import bm25s
+import matplotlib as mpl
+import numpy as np
+from Stemmer import Stemmer
+
+from benchmarks.meter import PICTURES, finish, parse, parser, say, table
+from tierfold.config import Settings
+from tierfold.context import Budget, Request, TextSource
+from tierfold.engine import Engine, MonotonicClock
+from tierfold.processing import Assembler, Chooser, Prepared
+from tierfold.relevance import rank_fast
+from tierfold.text import token_counter
+
+mpl.use("Agg")
+
+QUESTION = "How do I catch several exceptions at once and raise one of them again?"
+ROUNDS = 7
+BUDGET_TOKENS = 2000
+SIZES = (4_000, 16_000, 64_000, 256_000, 1_000_000)
+QUICK_SIZES = (4_000, 16_000, 64_000, 256_000)
+WARM_REPEATS = 20
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse(parser(__doc__))
+    engine = Engine(settings=Settings(), clock=MonotonicClock())
+    figures = _cold(engine, 32_000) | _warm(engine, 128_000)
+    figures |= _growth(engine, QUICK_SIZES if options.quick else SIZES)
+    finish(figures)
+
+
+def text_of(tokens: int) -> str:
+    """Return the documentation's text, repeated with numbered headings, of about so many tokens."""
+    count = token_counter("o200k").count
+    pieces: list[str] = []
+    total, edition = 0, 0
+    while total < tokens:
+        for name in sorted(topics):
+            if total >= tokens:
+                break
+            piece = f"Edition {edition}, topic {name}\n\n{topics[name]}\n\n"
+            pieces.append(piece)
+            total += count(piece)
+        edition += 1
+    return "".join(pieces)
+
+
+def _request(text: str) -> Request:
+    return Request(
+        sources=(TextSource(text=text),),
+        ask=QUESTION,
+        budget=Budget(max_tokens=BUDGET_TOKENS),
+        stages=("fast",),
+    )
+
+
+def _cpu_ms(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return (time.process_time() - began) * 1000
+
+
+def _rounds(first: Callable[[], object], second: Callable[[], object]) -> tuple[list[float], list[float]]:
+    """Return both sides' milliseconds, taken in turn after one uncounted round."""
+    first()
+    second()
+    pairs = [(_cpu_ms(first), _cpu_ms(second)) for _ in range(ROUNDS)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _spread(values: list[float]) -> str:
+    return f"{min(values):.2f}-{max(values):.2f}"
+
+
+def _cold(engine: Engine, tokens: int) -> dict[str, Any]:
+    request = _request(text_of(tokens))
+    units = _unit_texts(engine.prepare(request.sources))
+    ours, theirs = _rounds(lambda: engine.answer(request), lambda: _bm25s(units))
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    say(f"cold {tokens:,} tokens, CPU ms of {ROUNDS} rounds, word caches warm on both sides")
+    table(
+        ["", "median", "spread"],
+        [
+            ["tierfold, fast", float(np.median(ours)), _spread(ours)],
+            ["bm25s, build + query", float(np.median(theirs)), _spread(theirs)],
+            ["ratio", float(np.median(ratios)), _spread(ratios)],
+        ],
+    )
+    return {"cold_32k_cpu_ms": float(np.median(ours)), "cold_32k_vs_bm25s": float(np.median(ratios))}
+
+
+def _bm25s(units: list[str]) -> object:
+    stemmer = Stemmer("english")
+    corpus = bm25s.tokenize(units, stopwords="en", stemmer=stemmer, show_progress=False)
+    index = bm25s.BM25()
+    index.index(corpus, show_progress=False)
+    asked = bm25s.tokenize([QUESTION], stopwords="en", stemmer=stemmer, show_progress=False)
+    return index.retrieve(asked, k=min(50, len(units)), show_progress=False)
+
+
+def _unit_texts(prepared: Prepared) -> list[str]:
+    units = prepared.intake.units
+    return [units.unit(index) for index in range(len(units))]
+
+
+def _warm(engine: Engine, tokens: int) -> dict[str, Any]:
+    request = _request(text_of(tokens))
+    prepared = engine.prepare(request.sources)
+    working = prepared.working()
+    assembler = Assembler(
+        prepared.sources, prepared.intake, token_counter("o200k"), markers="short"
+    )
+    chooser = Chooser(prepared.intake, assembler)
+    baseline = NumpyBm25(_unit_texts(prepared))
+
+    def score_and_select() -> None:
+        for _ in range(WARM_REPEATS):
+            ranking = rank_fast(working, QUESTION)
+            chooser.select(
+                ranking.probability, BUDGET_TOKENS, exponent=ranking.density_exponent
+            )
+
+    def query() -> None:
+        for _ in range(WARM_REPEATS):
+            baseline.order(QUESTION)
+
+    def whole() -> None:
+        for _ in range(WARM_REPEATS):
+            engine.answer(request, prepared=prepared)
+
+    whole_ms, _ = _rounds(whole, query)
+    ours, theirs = _rounds(score_and_select, query)
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    library = _bm25s_query_ms(prepared)
+    warm_ms = float(np.median(whole_ms)) / WARM_REPEATS
+    query_ms = float(np.median(theirs)) / WARM_REPEATS
+    say(f"warm {tokens:,} tokens, CPU ms per question")
+    table(
+        ["", "median", "spread of ratio"],
+        [
+            ["whole pipeline, fast", warm_ms, ""],
+            ["score + select", float(np.median(ours)) / WARM_REPEATS, _spread(ratios)],
+            ["numpy BM25, query + argsort", query_ms, ""],
+            ["bm25s, query", library, ""],
+        ],
+    )
+    return {
+        "warm_128k_cpu_ms": warm_ms,
+        "warm_128k_vs_bm25_query": float(np.median(ratios)),
+        "numpy_bm25_vs_bm25s_query": query_ms / library,
+    }
+
+
+class NumpyBm25:
+    """BM25 with the weight kept per posting: a question sums its terms' weights and sorts."""
+
+    def __init__(self, units: list[str]) -> None:
+        stemmer = Stemmer("english")
+        corpus = bm25s.tokenize(units, stopwords="en", stemmer=stemmer, show_progress=False)
+        self._stemmer = stemmer
+        self._count = len(units)
+        self._vocabulary = corpus.vocab
+        ids = [np.array(each, np.int64) for each in corpus.ids]
+        lengths = np.array([len(each) for each in ids], float)
+        norm = 1.2 * (0.25 + 0.75 * lengths / max(lengths.mean(), 1e-9))
+        pairs = [np.unique(each, return_counts=True) for each in ids]
+        term = np.concatenate([pair[0] for pair in pairs])
+        often = np.concatenate([pair[1] for pair in pairs]).astype(float)
+        unit = np.repeat(np.arange(len(ids)), [len(pair[0]) for pair in pairs])
+        order = np.argsort(term, kind="stable")
+        self._unit = unit[order]
+        frequency = np.bincount(term, minlength=len(corpus.vocab))
+        self._start = np.r_[0, np.cumsum(frequency)]
+        rarity = np.log(1 + (len(ids) - frequency + 0.5) / (frequency + 0.5))
+        weight = rarity[term] * often * 2.2 / (often + norm[unit])
+        self._weight = weight[order]
+
+    def order(self, question: str) -> "np.ndarray[Any, Any]":
+        """Return the units, best first."""
+        scores = np.zeros(self._count)
+        for word in set(self._stemmer.stemWords(question.lower().rstrip("?").split())):
+            term = self._vocabulary.get(word)
+            if term is not None:
+                span = slice(self._start[term], self._start[term + 1])
+                scores[self._unit[span]] += self._weight[span]
+        return np.argsort(-scores)
+
+
+def _bm25s_query_ms(prepared: Prepared) -> float:
+    stemmer = Stemmer("english")
+    units = _unit_texts(prepared)
+    corpus = bm25s.tokenize(units, stopwords="en", stemmer=stemmer, show_progress=False)
+    index = bm25s.BM25()
+    index.index(corpus, show_progress=False)
+
+    def query() -> None:
+        asked = bm25s.tokenize([QUESTION], stopwords="en", stemmer=stemmer, show_progress=False)
+        index.retrieve(asked, k=50, show_progress=False)
+
+    query()
+    return float(np.median([_cpu_ms(query) for _ in range(ROUNDS)]))
+
+
+def _growth(engine: Engine, sizes: tuple[int, ...]) -> dict[str, Any]:
+    rows: list[tuple[int, float]] = []
+    for tokens in sizes:
+        request = _request(text_of(tokens))
+        engine.answer(request)
+        took = [_cpu_ms(lambda request=request: engine.answer(request)) for _ in range(3)]
+        rows.append((tokens, float(np.median(took))))
+    exponent = float(np.polyfit(*np.log(np.array(rows, float)).T, 1)[0])
+    say("growth of the cold pipeline, CPU ms")
+    table(["tokens", "CPU ms", "per 1k tokens"], [[n, ms, 1000 * ms / n] for n, ms in rows])
+    _draw(rows)
+    return {"growth_exponent": exponent, "cold_cpu_ms": {str(n): ms for n, ms in rows}}
+
+
+def _draw(rows: list[tuple[int, float]]) -> None:
+    from matplotlib import pyplot as plt  # noqa: PLC0415  # slow to import
+
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    axes.loglog([row[0] for row in rows], [row[1] for row in rows], marker="o")
+    axes.set(xlabel="tokens of input", ylabel="CPU ms, cold, stage fast")
+    axes.grid(which="both", alpha=0.3)
+    figure.savefig(PICTURES / "latency.png", dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
