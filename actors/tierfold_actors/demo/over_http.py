@@ -99,6 +99,8 @@ def ask_server(client: httpx.Client, body: Json, screen: Screen) -> Seen:
         response.raise_for_status()
         shown = 0
         for name, data in events(response.iter_lines()):
+            if name == "error":
+                raise ServerDiedError(data["detail"])
             shown = _show_stages(data, shown, screen)
             result = data if name == "result" else result
     if result is None:

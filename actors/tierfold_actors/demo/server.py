@@ -14,6 +14,7 @@ from typing import IO
 
 import httpx
 
+from tierfold.cli.keyfile import KEYS_FILE_VARIABLE
 from tierfold.cli.screen import Screen
 
 _START_S_MAX = 240.0  # a cold disk and a busy machine
@@ -58,6 +59,7 @@ def _start(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=log,
         stderr=log,
         start_new_session=True,
+        env={name: value for name, value in os.environ.items() if name != KEYS_FILE_VARIABLE},
     )
 
 
@@ -89,14 +91,14 @@ def _is_ready(url: str) -> bool:
     return False
 
 
-def stop(child: subprocess.Popen[bytes]) -> None:
+def stop(child: subprocess.Popen[bytes], *, patience_s: float = _STOP_S_MAX) -> None:
     """Ask the server to end as Ctrl-C would; insist when it does not."""
     for way in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if child.poll() is not None:
             return
         os.kill(child.pid, way)
         with suppress(subprocess.TimeoutExpired):
-            child.wait(_STOP_S_MAX)
+            child.wait(patience_s)
 
 
 def _free_port() -> int:

@@ -1,7 +1,6 @@
 """Which ports our processes listen on, as the kernel's own tables say (Linux)."""
 
 import ipaddress
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +38,36 @@ def can_list() -> bool:
     return (_PROC / "net" / _TABLES[0]).exists()
 
 
-def processes_with(variable: str, value: str) -> list[int]:
-    """Return the processes that were started with this environment variable, by pid."""
+def family(pid: int, *, variable: str, value: str) -> set[int]:
+    """Return the process, all its descendants, and whoever else carries the variable.
+
+    A process that changes its title overwrites its environment, one whose parent died is nobody's
+    descendant: only both together find all.
+    """
     wanted = f"{variable}={value}".encode()
-    return [pid for pid in _pids() if wanted in _read(pid, "environ").split(b"\0")]
+    parents = {each: _parent(each) for each in _pids()}
+    members = {each for each in parents if wanted in _read(each, "environ").split(b"\0")} | {pid}
+    while True:
+        children = {each for each, parent in parents.items() if parent in members}
+        if children <= members:
+            return members & parents.keys()
+        members |= children
+
+
+def started_ticks(pid: int) -> int | None:
+    """Return when the process started, in clock ticks since boot: with the pid it is unique."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
+
+
+def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields after the process's name, which may hold anything."""
+    return _read(pid, "stat").rpartition(b")")[2].split()
 
 
 def listeners(pids: Iterable[int]) -> list[Listener]:
@@ -58,9 +83,9 @@ def listeners(pids: Iterable[int]) -> list[Listener]:
 
 
 def _pids() -> Iterator[int]:
-    for entry in os.listdir(_PROC):
-        if entry.isdecimal():
-            yield int(entry)
+    for entry in _PROC.iterdir():
+        if entry.name.isdecimal():
+            yield int(entry.name)
 
 
 def _read(pid: int, name: str) -> bytes:
@@ -85,12 +110,12 @@ def _name(pid: int) -> str:
 def _socket_inodes(pid: int) -> Iterator[int]:
     folder = _PROC / str(pid) / "fd"
     try:
-        names = os.listdir(folder)
+        entries = list(folder.iterdir())
     except OSError:
         return
-    for name in names:
+    for entry in entries:
         try:
-            target = os.readlink(folder / name)
+            target = str(entry.readlink())
         except OSError:
             continue
         if target.startswith("socket:["):

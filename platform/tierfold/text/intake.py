@@ -1,5 +1,6 @@
 """The caller's sources into blocks, rows and units."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -39,6 +40,7 @@ def read(
     Raises InvalidInputError with the path of the value, TooLargeError when a limit is passed.
     """
     _require_size(sources, limits)
+    _require_priorities(sources)
     reading = _Reading(counter=token_counter(tokenizer), strict=strict)
     for index, source in enumerate(sources):
         reading.add_source(index, source)
@@ -58,6 +60,13 @@ def _require_size(sources: tuple[Source, ...], limits: Limits) -> None:
     if rows > limits.messages_max:
         what = "messages and document parts of all sources"
         raise TooLargeError(what, size=rows, limit=limits.messages_max)
+
+
+def _require_priorities(sources: tuple[Source, ...]) -> None:
+    for index, source in enumerate(sources):
+        if not (math.isfinite(source.priority) and source.priority >= 0):
+            problem = f"must be a finite number of at least 0, not {source.priority!r}"
+            raise InvalidInputError(problem, path=f"sources[{index}].priority")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,6 +23,7 @@ _SCALARS = (
             "A sentence in a string. " * 48,
             "line\nother line of the log\n" * 45,
             "😀\n" * 600,
+            "😀" * 700,
             "\\" * 1_400,
             '"' * 1_300,
             "\u0001" * 400,

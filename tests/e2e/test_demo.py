@@ -1,0 +1,165 @@
+"""`make demo`: its parts here, its server in the tests that start Ray."""
+
+import importlib.util
+import io
+import json
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+import pytest
+from tests.unit.cli.answers import an_answer
+
+from tierfold.cli.screen import Screen
+from tierfold.context import Document, DocumentSource
+from tierfold.wire import parse_messages
+from tierfold_actors.demo.__main__ import DEFAULT_ASK, main
+from tierfold_actors.demo.over_http import ask_server, events, example_chat
+from tierfold_actors.demo.passage import Passage, best_passage, show_passage, stem
+from tierfold_actors.demo.server import stop
+
+
+def test_the_first_half_runs_without_ray(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the extra the fold is shown, and how to get the rest is said."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    assert main([]) == 0
+
+    said = capsys.readouterr().out
+    assert DEFAULT_ASK in said
+    assert "fast" in said
+    assert "->" in said
+    assert "__exit__" in said
+    assert "pip install 'tierfold[ray]'" in said
+
+
+def test_a_question_of_ones_own_is_taken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """make demo ASK="..." asks that, quotes or not."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    assert main(["How does", "a generator stop?"]) == 0
+    assert "How does a generator stop?" in capsys.readouterr().out
+
+
+def test_the_densest_passage_is_shown_with_its_words_marked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rare words of the question count more than common ones, and a gap is never crossed."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    texts = {
+        "a": "The word statement is everywhere.\n\nstatement\n\nstatement again",
+        "b": "Nothing of it.[…]Generators were closing early.\n\n   code stays as it is",
+    }
+    sources = tuple(DocumentSource(document=Document(title=t, text=x)) for t, x in texts.items())
+
+    passage = best_passage("How is a generator closed, statement?", an_answer(sources=sources))
+
+    assert passage is not None
+    assert passage.title == "b"
+    assert passage.text.startswith("Generators")
+    stream = io.StringIO()
+    show_passage(passage, "generator closed", Screen(stream))
+    assert "\x1b[1;33mGenerators\x1b[0m" in stream.getvalue()
+
+
+def test_nothing_kept_is_no_passage() -> None:
+    """An empty answer shows nothing."""
+    assert best_passage("x", an_answer(sources=())) is None
+    stream = io.StringIO()
+    show_passage(Passage(title="t", text="one\n\n   two"), "one", Screen(stream))
+    assert "       two" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("raised", "raising"), ("closes", "closed"), ("is", "is"), ("do", "doe")]
+)
+def test_stems_join_forms_of_a_word(one: str, other: str) -> None:
+    """Forms that differ by a common ending are one word."""
+    assert stem(one) == stem(other)
+
+
+def test_the_chat_of_the_demo_is_a_good_chat() -> None:
+    """Our own example passes our own door: roles, calls and results in order."""
+    chat = example_chat()
+    messages = parse_messages(chat["messages"])
+    calls = {call.id for message in messages for call in message.tool_calls}
+    results = {message.tool_call_id for message in messages if message.role == "tool"}
+
+    assert len(messages) > 30
+    assert calls
+    assert calls == results
+    assert "Redcliffe" in json.dumps(chat["messages"])
+
+
+def test_server_sent_events_are_read_as_they_come() -> None:
+    """Name and data belong together; comments and ids are passed over."""
+    lines = iter(
+        [": ping", "", "event: stage", "id: 1", 'data: {"a": 1}', "", "event: result", "data: 2"]
+    )
+
+    assert list(events(lines)) == [("stage", {"a": 1}), ("result", 2)]
+
+
+def test_stages_over_http_are_shown_once_each() -> None:
+    """Every event carries all stages so far; each gets one line."""
+    first = _body(["fast"], final=False)
+    second = _body(["fast", "balanced"], final=True)
+    stream = io.StringIO()
+
+    seen = ask_server(_client([("stage", first), ("result", second)]), {}, Screen(stream))
+
+    lines = stream.getvalue().splitlines()
+    assert seen.body == second
+    assert [line.split()[0] for line in lines[:2]] == ["fast", "balanced"]
+    assert len(lines) == 3
+
+
+def test_a_refusal_over_http_is_an_error() -> None:
+    """A problem document is not taken for an answer."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(422, json={"detail": "no"}))
+
+    with (
+        httpx.Client(base_url="http://demo", transport=transport) as client,
+        pytest.raises(httpx.HTTPStatusError),
+    ):
+        ask_server(client, {}, Screen(None))
+
+
+def test_a_child_that_ignores_ctrl_c_is_stopped_all_the_same() -> None:
+    """The demo leaves nothing behind, by the id of what it started."""
+    code = (
+        "import signal, time;"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+
+    stop(child, patience_s=0.2)
+    stop(child)
+
+    assert child.returncode == -signal.SIGTERM
+    child.stdout.close()
+
+
+def _body(stages: list[str], *, final: bool) -> dict[str, Any]:
+    return {
+        "final": final,
+        "usage": {"original_prompt_tokens": 100, "prompt_tokens": 10},
+        "quality": {"expected": 0.9},
+        "stages": [{"stage": stage, "quality": 0.9, "tokens": 10} for stage in stages],
+        "timing": {"stages": [{"stage": s, "ms": 1.0, "predicted_ms": 1.0} for s in stages]},
+    }
+
+
+def _client(sent: list[tuple[str, dict[str, Any]]]) -> httpx.Client:
+    body = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in sent)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=body))
+    return httpx.Client(base_url="http://demo", transport=transport)
