@@ -7,6 +7,7 @@ RUN python -m pip install --no-cache-dir --require-hashes -r requirements-build.
 COPY pyproject.toml LICENSE ./
 COPY platform platform
 COPY actors actors
+COPY serve_configs serve_configs
 RUN python -m pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheel .
 
 FROM python:3.11-slim
@@ -22,7 +23,6 @@ RUN python -m pip install --no-cache-dir --no-compile --require-hashes -r requir
   && { python -m compileall -qq -j 0 -x '/(tests|rllib)/' /usr/local/lib/python3.11 || true; }
 COPY --from=wheel /wheel /wheel
 RUN python -m pip install --no-cache-dir --no-deps --no-index --compile /wheel/*.whl
-COPY serve_configs serve_configs
 USER 10001:10001
 EXPOSE 8000
 # Without API keys this refuses to start and says so; KubeRay replaces the command by its own.

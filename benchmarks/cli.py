@@ -172,7 +172,7 @@ def _figures(cases: Sequence[Case]) -> Mapping[str, Any]:
 
 
 def _draw(cases: Sequence[Case]) -> None:
-    from matplotlib import pyplot as plt  # noqa: PLC0415  # after the measuring
+    from matplotlib import pyplot as plt  # after the measuring
 
     figure, axes = plt.subplots(figsize=(7, 1.2 + 0.9 * len(cases)), layout="constrained")
     for case in cases:

@@ -24,8 +24,12 @@ def floor_tokens(
     ours = _ours(dev, stage, markers)
     curve = _curves(train, stage, markers)
     held_out = EvidenceMeter(dev, stage=stage, markers=markers).outcomes(_GRID)
-    recall = {(o.kind, o.ratio): macro([p for p in held_out if (p.kind, p.ratio) == (o.kind, o.ratio)]) for o in held_out}
+    recall = {
+        (o.kind, o.ratio): macro([p for p in held_out if (p.kind, p.ratio) == (o.kind, o.ratio)])
+        for o in held_out
+    }
     kinds = sorted({o.kind for o in held_out})
+    ratios, reached = dict.fromkeys(kinds, 1.0), 1.0
     for level in np.arange(0.5, 1.0, 0.005):
         ratios = {kind: _ratio_for(curve[kind], float(level)) for kind in kinds}
         reached = float(np.mean([recall.get((k, r), 1.0) for k, r in ratios.items()]))

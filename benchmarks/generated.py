@@ -32,8 +32,8 @@ _RECORDS = 25
 
 
 def generated_set(*, seed: int) -> EvaluationSet:
-    """Return dialogues, documents and code with a dozen contexts of each and three questions to one."""
-    dice = random.Random(seed)  # noqa: S311  # reproducible text, no secrets
+    """Return dialogues, documents and code: a dozen contexts of each, three questions to one."""
+    dice = random.Random(seed)  # reproducible text, no secrets
     contexts: dict[str, Context] = {}
     queries: list[Query] = []
     for kind in ("dialogue", "multidoc", "code"):
@@ -54,8 +54,7 @@ def _context(kind: str, name: str, dice: random.Random) -> tuple[Context, list[Q
     segments: list[Segment] = []
     queries: list[Query] = []
     for index, (person, thing) in enumerate(facts):
-        for _ in range(dice.randint(1, 4)):
-            segments.append(_noise(kind, dice))
+        segments += [_noise(kind, dice) for _ in range(dice.randint(1, 4))]
         verb, place, year = dice.choice(_VERBS), dice.choice(_PLACES), dice.randint(1950, 2025)
         segments.append(_fact(kind, person, thing, verb, f"{place} in {year}"))
         if index in asked:
@@ -85,7 +84,7 @@ def _noise(kind: str, dice: random.Random) -> Segment:
 
 def _fact(kind: str, person: str, thing: str, verb: str, where: str) -> Segment:
     if kind == "code":
-        name = "_".join([verb.split()[0], *thing.split()[1:]])
+        name = "_".join([verb.split(maxsplit=1)[0], *thing.split()[1:]])
         return Segment(
             text=f"def {name}_{person.lower()}(ledger: list[str]) -> None:\n"
             f'    """Note that {person} {verb} {thing}."""\n'
@@ -94,18 +93,20 @@ def _fact(kind: str, person: str, thing: str, verb: str, where: str) -> Segment:
         )
     if kind == "dialogue":
         return Segment(text=f"{person}: I {verb} {thing} down in {where}, you remember.")
-    return Segment(text=f"{person} {verb} {thing} at {where}.", group=where.split()[0])
+    return Segment(text=f"{person} {verb} {thing} at {where}.", group=where.split(maxsplit=1)[0])
 
 
 def generated_chat(*, seed: int) -> list[dict[str, Any]]:
     """Return an agent's conversation with tool calls, JSON results, code fences and logs."""
-    dice = random.Random(seed)  # noqa: S311  # reproducible text, no secrets
+    dice = random.Random(seed)  # reproducible text, no secrets
     chat: list[dict[str, Any]] = [
         {"role": "system", "content": "You keep the harbour's books. Answer with figures only."}
     ]
     for number in range(_TOOL_RESULTS):
         place = dice.choice(_PLACES)
-        chat.append({"role": "user", "content": f"What is on order for {place}? {dice.choice(_FILLER)}"})
+        chat.append(
+            {"role": "user", "content": f"What is on order for {place}? {dice.choice(_FILLER)}"}
+        )
         call = {
             "id": f"call_{seed}_{number}",
             "type": "function",
@@ -129,7 +130,10 @@ def _result(number: int, dice: random.Random) -> str:
         for _ in range(_RECORDS)
     ]
     if number % 3 == 1:
-        lines = [f"2026-01-{i + 1:02d} 10:00:00 INFO order {r['order']} by {r['by']}" for i, r in enumerate(records)]
+        lines = [
+            f"2026-01-{i + 1:02d} 10:00:00 INFO order {r['order']} by {r['by']}"
+            for i, r in enumerate(records)
+        ]
         return "\n".join(lines)
     if number % 3 == 2:
         body = "\n".join(f"print({r['order']})" for r in records)

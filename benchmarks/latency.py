@@ -7,6 +7,7 @@ the Python documentation that ships with every Python.
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pydoc_data.topics import topics
 from typing import Any
 
@@ -77,7 +78,9 @@ def _cpu_ms(work: Callable[[], object]) -> float:
     return (time.process_time() - began) * 1000
 
 
-def _rounds(first: Callable[[], object], second: Callable[[], object]) -> tuple[list[float], list[float]]:
+def _rounds(
+    first: Callable[[], object], second: Callable[[], object]
+) -> tuple[list[float], list[float]]:
     """Return both sides' milliseconds, taken in turn after one uncounted round."""
     first()
     second()
@@ -103,7 +106,10 @@ def _cold(engine: Engine, tokens: int) -> dict[str, Any]:
             ["ratio", float(np.median(ratios)), _spread(ratios)],
         ],
     )
-    return {"cold_32k_cpu_ms": float(np.median(ours)), "cold_32k_vs_bm25s": float(np.median(ratios))}
+    return {
+        "cold_32k_cpu_ms": float(np.median(ours)),
+        "cold_32k_vs_bm25s": float(np.median(ratios)),
+    }
 
 
 def _bm25s(units: list[str]) -> object:
@@ -133,9 +139,7 @@ def _warm(engine: Engine, tokens: int) -> dict[str, Any]:
     def score_and_select() -> None:
         for _ in range(WARM_REPEATS):
             ranking = rank_fast(working, QUESTION)
-            chooser.select(
-                ranking.probability, BUDGET_TOKENS, exponent=ranking.density_exponent
-            )
+            chooser.select(ranking.probability, BUDGET_TOKENS, exponent=ranking.density_exponent)
 
     def query() -> None:
         for _ in range(WARM_REPEATS):
@@ -223,9 +227,10 @@ def _growth(engine: Engine, sizes: tuple[int, ...]) -> dict[str, Any]:
     for tokens in sizes:
         request = _request(text_of(tokens))
         engine.answer(request)
-        took = [_cpu_ms(lambda request=request: engine.answer(request)) for _ in range(3)]
+        took = [_cpu_ms(partial(engine.answer, request)) for _ in range(3)]
         rows.append((tokens, float(np.median(took))))
-    exponent = float(np.polyfit(*np.log(np.array(rows, float)).T, 1)[0])
+    sizes_log, ms_log = np.log(np.array(rows, float)).T
+    exponent = float(np.polyfit(sizes_log, ms_log, 1)[0])
     say("growth of the cold pipeline, CPU ms")
     table(["tokens", "CPU ms", "per 1k tokens"], [[n, ms, 1000 * ms / n] for n, ms in rows])
     _draw(rows)
@@ -233,7 +238,7 @@ def _growth(engine: Engine, sizes: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _draw(rows: list[tuple[int, float]]) -> None:
-    from matplotlib import pyplot as plt  # noqa: PLC0415  # slow to import
+    from matplotlib import pyplot as plt  # slow to import
 
     PICTURES.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(figsize=(7, 4.5))

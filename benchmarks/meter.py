@@ -39,9 +39,9 @@ def parse(made: argparse.ArgumentParser, arguments: Sequence[str] | None = None)
     return Options(data=known.data, quick=known.quick, rest=known)
 
 
-def say(*words: object) -> None:
+def say(*words: object, sep: str = " ") -> None:
     """Print a line for people."""
-    sys.stdout.write(" ".join(str(word) for word in words) + "\n")
+    sys.stdout.write(sep.join(str(word) for word in words) + "\n")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

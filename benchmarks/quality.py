@@ -149,7 +149,9 @@ def _calibration(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def _calibration_error(expected: "np.ndarray[Any, Any]", seen: "np.ndarray[Any, Any]") -> tuple[float, float]:
+def _calibration_error(
+    expected: "np.ndarray[Any, Any]", seen: "np.ndarray[Any, Any]"
+) -> tuple[float, float]:
     """Return the error over ten equal bins, and what chance alone would show."""
     error = noise = 0.0
     rows: list[list[object]] = []
@@ -190,7 +192,7 @@ def _only_if_baseline_holds(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _draw(outcomes: Sequence[Outcome]) -> None:
-    from matplotlib import pyplot as plt  # noqa: PLC0415  # slow, and only full runs draw
+    from matplotlib import pyplot as plt  # slow, and only full runs draw
 
     PICTURES.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(figsize=(7, 4.5))

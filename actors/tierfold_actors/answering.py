@@ -35,8 +35,15 @@ _LOGGER = logging.getLogger(__name__)
 class FoldingEngine(Protocol):
     """What the gateway asks of `tierfold.engine.Engine`."""
 
-    settings: Settings
-    clock: Clock
+    @property
+    def settings(self) -> Settings:
+        """The limits of requests among them."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """What deadlines are measured with."""
+        ...
 
     def answer(self, request: Request, *, started_ms: float | None = None) -> Answer:
         """Return the final answer."""
@@ -110,7 +117,7 @@ class Answering:
         except TierfoldError as error:
             yield problem_reply(error, call)
         except Exception as error:  # noqa: BLE001  # the caller gets a problem document, we a log line
-            _log_unforeseen(error, call)
+            log_unforeseen(error, call)
             yield problem_reply(InternalError(), call)
 
     def _compressed(self, call: Call) -> Iterator[Reply]:
@@ -180,7 +187,7 @@ def _result_headers(answer: Answer) -> dict[str, str]:
     }
 
 
-def _log_unforeseen(error: Exception, call: Call) -> None:
+def log_unforeseen(error: Exception, call: Call) -> None:
     """Log where it happened; the message may quote the caller's text and stays out."""
     places = "".join(traceback.format_tb(error.__traceback__))
     _LOGGER.error(

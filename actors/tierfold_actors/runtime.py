@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from tierfold.cli.keyfile import KEYS_FILE_VARIABLE
-from tierfold.cli.ports import family, started_ticks
+from tierfold.cli.ports import family, is_zombie, started_ticks
 from tierfold.cli.runs import RUN_VARIABLE, Run, write_run
 from tierfold.errors import CallerError, SetupError
 from tierfold_actors import haproxy
@@ -33,6 +33,8 @@ from tierfold_actors import haproxy
 OnStep = Callable[[str], None]
 
 _STOP_WAIT_S = 15.0
+_HURRIED_STOP_WAIT_S = 0.5  # before it was ready there is nothing to drain
+_KILL_WAIT_S = 2.0
 _LOG_LINES_SHOWN = 12
 # Unix socket paths end at 107 bytes, and HAProxy's admin socket stands 82 below the folder.
 _FOLDER_CHARACTERS_MAX = 20
@@ -110,7 +112,7 @@ def running(
         msg = f"there is no config file {config}"
         raise CallerError(msg)
     _require_free(host, port)
-    with _folder() as folder:
+    with short_folder() as folder:
         run = Run(
             id=uuid.uuid4().hex,
             pid=os.getpid(),
@@ -130,11 +132,13 @@ def running(
                 start_new_session=True,  # the terminal's Ctrl-C is for the caller
             )
         run_file = write_run(run)
+        wait_s = _HURRIED_STOP_WAIT_S
         try:
             _follow(driver, run, on_step)
+            wait_s = _STOP_WAIT_S
             yield Server(url=run.url, run=run, folder=folder, driver=driver)
         finally:
-            _stop(driver, run)
+            _stop(driver, run, wait_s=wait_s)
             run_file.unlink(missing_ok=True)
 
 
@@ -168,7 +172,7 @@ def _require_free(host: str, port: int) -> None:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def short_folder() -> Iterator[Path]:
     """Make a folder with a path short enough for sockets; it stays if the block fails."""
     parent = Path(tempfile.gettempdir())
     if len(str(parent)) > _FOLDER_CHARACTERS_MAX - len("/tf-12345678"):
@@ -225,35 +229,42 @@ def _end_of(log: Path) -> str:
     return "\n".join([f"the end of {log}:", *(f"  {line}" for line in lines)])
 
 
-def _stop(driver: subprocess.Popen[bytes], run: Run) -> None:
+def _stop(driver: subprocess.Popen[bytes], run: Run, *, wait_s: float) -> None:
     """End the server; whatever is left after that is killed, each process by its own id."""
-    members = family(driver.pid, variable=RUN_VARIABLE, value=run.id) - {os.getpid()}
-    births = {pid: started_ticks(pid) for pid in members}
+    births = _births(driver, run)  # now, while every process still has its parent
     try:
         _pipe(driver.stdin).close()
-        driver.wait(_STOP_WAIT_S)
+        driver.wait(wait_s)
     except subprocess.TimeoutExpired:
         pass
     finally:
-        births |= {
-            pid: started_ticks(pid)
-            for pid in family(driver.pid, variable=RUN_VARIABLE, value=run.id) - {os.getpid()}
-        }
-        _kill(births)
+        _kill(births | _births(driver, run))
         driver.wait()
         _pipe(driver.stdout).close()
 
 
+def _births(driver: subprocess.Popen[bytes], run: Run) -> dict[int, int | None]:
+    """Return the server's processes and when each was started."""
+    members = family(driver.pid, variable=RUN_VARIABLE, value=run.id) - {os.getpid()}
+    return {pid: started_ticks(pid) for pid in members}
+
+
 def _kill(births: Mapping[int, int | None]) -> None:
-    for pid, born in births.items():
-        if born is not None and started_ticks(pid) == born:  # the id has not been given away
+    deadline = time.monotonic() + _KILL_WAIT_S
+    while time.monotonic() < deadline and (left := _alive(births)):
+        for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 1.0
-    while time.monotonic() < deadline and any(
-        born is not None and started_ticks(pid) == born for pid, born in births.items()
-    ):
         time.sleep(0.02)
+
+
+def _alive(births: Mapping[int, int | None]) -> list[int]:
+    """Return those that still are the processes they were: ids are given away again."""
+    return [
+        pid
+        for pid, born in births.items()
+        if born is not None and started_ticks(pid) == born and not is_zombie(pid)
+    ]
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

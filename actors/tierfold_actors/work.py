@@ -10,11 +10,12 @@ import math
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from tierfold.errors import OverloadError
-from tierfold_actors.answering import Answering, Call, Reply, problem_reply
+from tierfold_actors.answering import Answering, Call, Reply, log_unforeseen, problem_reply
 from tierfold_actors.problems import InternalError
-from tierfold_actors.worker_process import Cancellable, WorkerProcess
+from tierfold_actors.worker_process import Cancellable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,18 @@ class WorkLimits:
     inline_body_bytes_max: int = 1024 * 1024  # larger ones go to the worker process
     waiting_max: int = 256  # of up to 20 ms each: the last one waits 5 s
     large_waiting_max: int = 8  # of up to 64 MiB each: half a GiB
+
+
+class LargeWorker(Protocol):
+    """What takes large bodies: `worker_process.WorkerProcess`."""
+
+    def replies(self, call: Call, caller: Cancellable) -> Iterator[Reply]:
+        """Yield the call's replies; end early when the caller has gone."""
+        ...
+
+    def close(self) -> None:
+        """Stop."""
+        ...
 
 
 class Ticket:
@@ -103,9 +116,9 @@ class Lane:
                     if ticket.is_cancelled:
                         return
                     ticket.put(reply)
-        except Exception:
+        except Exception as error:  # noqa: BLE001  # somebody waits for a reply
+            log_unforeseen(error, ticket.call)
             ticket.put(problem_reply(InternalError(), ticket.call))
-            raise
 
 
 class Turns:
@@ -128,7 +141,7 @@ class Turns:
 class Work:
     """Decides where each call runs and bounds what waits."""
 
-    def __init__(self, answering: Answering, worker: WorkerProcess, limits: WorkLimits) -> None:
+    def __init__(self, answering: Answering, worker: LargeWorker, limits: WorkLimits) -> None:
         self._answering = answering
         self._worker = worker
         self._limits = limits

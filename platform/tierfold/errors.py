@@ -1,14 +1,14 @@
 """Every error tierfold raises on purpose.
 
-    TierfoldError
-    ├── CallerError            the request is at fault; repeating it unchanged cannot help
-    │   ├── InvalidInputError      a value is malformed; says where and what would be right
-    │   ├── BudgetTooSmallError    what must be kept does not fit; carries the minimum
-    │   ├── UnknownStageError      a pinned stage does not exist; lists those that do
-    │   ├── TooLargeError          a limit of size, count or depth is passed
-    │   └── UnauthorizedError      no key, or one that nobody has
-    ├── OverloadError          we are at fault, for now; try again after `retry_after_s`
-    └── SetupError             this machine or installation lacks something; says how to mend it
+TierfoldError
+├── CallerError            the request is at fault; repeating it unchanged cannot help
+│   ├── InvalidInputError      a value is malformed; says where and what would be right
+│   ├── BudgetTooSmallError    what must be kept does not fit; carries the minimum
+│   ├── UnknownStageError      a pinned stage does not exist; lists those that do
+│   ├── TooLargeError          a limit of size, count or depth is passed
+│   └── UnauthorizedError      no key, or one that nobody has
+├── OverloadError          we are at fault, for now; try again after `retry_after_s`
+└── SetupError             this machine or installation lacks something; says how to mend it
 """
 
 
@@ -94,7 +94,9 @@ class OverloadError(TierfoldError):
     status = 503
 
     def __init__(self, *, retry_after_s: int) -> None:
-        super().__init__(f"more requests wait than can be served in time: retry in {retry_after_s} s")
+        super().__init__(
+            f"more requests wait than can be served in time: retry in {retry_after_s} s"
+        )
         self.retry_after_s = retry_after_s
 
 

@@ -15,7 +15,7 @@ def _files() -> Iterator[Path]:
         names[:] = [n for n in names if n not in SKIPPED and not n.endswith("_cache")]
         for name in files:
             path = Path(folder, name)
-            if path.is_file() and not name.startswith(".coverage") and name[-4:] != ".pyc":
+            if path.is_file() and not name.startswith(".coverage") and path.suffix != ".log":
                 yield path
 
 

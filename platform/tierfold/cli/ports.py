@@ -60,6 +60,11 @@ def started_ticks(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
+def is_zombie(pid: int) -> bool:
+    """Return whether the process has ended and only waits for its parent to notice."""
+    return _stat(pid)[:1] == [b"Z"]
+
+
 def _parent(pid: int) -> int:
     fields = _stat(pid)
     return int(fields[1]) if fields else 0
@@ -78,7 +83,7 @@ def listeners(pids: Iterable[int]) -> list[Listener]:
         for inode in _socket_inodes(pid):
             if inode in sockets:
                 address, port = sockets[inode]
-                found.add(Listener(port=port, address=address, pid=pid, process=_name(pid)))
+                found.add(Listener(port=port, address=address, pid=pid, process=process_name(pid)))
     return sorted(found)
 
 
@@ -96,7 +101,7 @@ def _read(pid: int, name: str) -> bytes:
         return b""
 
 
-def _name(pid: int) -> str:
+def process_name(pid: int) -> str:
     """Return what the process calls itself: Ray's workers say their role."""
     words = _read(pid, "cmdline").split(b"\0")
     first = words[0].decode("utf-8", "replace") if words else ""

@@ -31,6 +31,13 @@ class Budget:
         _require_range("cost_usd", self.cost_usd, 0.0, 1e6)
         _require_range("min_quality", self.min_quality, 0.0, 1.0)
 
+    @property
+    def asks_to_shrink(self) -> bool:
+        """Whether anything in it can make the answer smaller than the input."""
+        return (
+            self.max_tokens is not None or self.min_quality is not None or self.cost_usd is not None
+        )
+
 
 def _require_number(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -1,6 +1,6 @@
 """The engine: requests in, answers out; everything else is a face of it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from tierfold.config import Limits, Settings
@@ -35,9 +35,7 @@ class _Moment:
 class Engine:
     """Holds what outlives a request: settings, the clock, what stages have taken so far."""
 
-    def __init__(
-        self, *, settings: Settings, clock: Clock, stages: Stages | None = None
-    ) -> None:
+    def __init__(self, *, settings: Settings, clock: Clock, stages: Stages | None = None) -> None:
         self.settings = settings
         self.clock = clock
         self.stages = stages or Stages()
@@ -47,9 +45,7 @@ class Engine:
         self, sources: tuple[Source, ...], *, tokenizer: Tokenizer = "o200k", strict: bool = True
     ) -> Prepared:
         """Read the sources once, for many questions; raises CallerError for malformed ones."""
-        intake = read(
-            sources, tokenizer=tokenizer, strict=strict, limits=self.settings.limits
-        )
+        intake = read(sources, tokenizer=tokenizer, strict=strict, limits=self.settings.limits)
         return Prepared(sources=sources, tokenizer=tokenizer, intake=intake)
 
     def answer(
@@ -71,7 +67,7 @@ class Engine:
         *,
         started_ms: float | None = None,
         prepared: Prepared | None = None,
-    ) -> Iterator[Answer]:
+    ) -> Generator[Answer]:
         """Yield the answer after each stage, the final one last; closing it stops the work."""
         moment = self._moment(started_ms)
         pipeline = self._pipeline(request, moment, prepared)
@@ -95,9 +91,7 @@ class Engine:
             began_ms=now if started_ms is None else started_ms, cpu_ms=self.clock.cpu_ms()
         )
 
-    def _pipeline(
-        self, request: Request, moment: _Moment, prepared: Prepared | None
-    ) -> Pipeline:
+    def _pipeline(self, request: Request, moment: _Moment, prepared: Prepared | None) -> Pipeline:
         _require_within(request, self.settings.limits)
         stages = self.stages.pinned(request.stages)
         if prepared is None:
@@ -191,7 +185,7 @@ def _last(drafts: Iterator[Draft]) -> Draft:
 def _require_within(request: Request, limits: Limits) -> None:
     if len(request.ask) > limits.question_characters_max:
         raise TooLargeError(
-            "characters of ask", size=len(request.ask), limit=limits.question_characters_max
+            what="characters of ask", size=len(request.ask), limit=limits.question_characters_max
         )
 
 

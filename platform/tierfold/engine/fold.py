@@ -101,8 +101,10 @@ def _document(document: DocumentInput) -> Document:
             return document
         case str():
             return Document(text=document)
-        case {"text": str(text), **rest}:
-            return Document(text=text, title=str(rest.get("title", "")), id=rest.get("id"))
+        case Mapping() if isinstance(document.get("text"), str):
+            return Document(
+                id=document.get("id"), title=document.get("title", ""), text=document["text"]
+            )
         case _:
             msg = "each must be a str, a tierfold.Document or a mapping with `text`"
             raise InvalidInputError(msg, path="documents")

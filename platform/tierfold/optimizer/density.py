@@ -61,5 +61,6 @@ def _bundled(
 
 def _running_sum(values: FloatArray, first: IntArray, sizes: IntArray) -> FloatArray:
     total = np.cumsum(values)
-    before = np.r_[0.0, total][first]
-    return total - np.repeat(before, sizes)
+    before = np.concatenate(([0.0], total))[first]
+    running: FloatArray = total - np.repeat(before, sizes)
+    return running

@@ -56,7 +56,9 @@ class Filling:
 
     def _candidates(self, order: IntArray) -> list[int]:
         room = self.budget - self.tokens
-        fits = (self._problem.tokens[order] <= room + self._problem.gap_tokens[order]) & ~self.kept[order]
+        fits = (self._problem.tokens[order] <= room + self._problem.gap_tokens[order]) & ~self.kept[
+            order
+        ]
         return order[fits].tolist()  # type: ignore[no-any-return]  # numpy types tolist as Any
 
     def _frames_needed(self, unit: int) -> list[int]:

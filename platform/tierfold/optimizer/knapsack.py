@@ -84,7 +84,9 @@ def _longest_prefix(problem: Problem, order: IntArray, budget: int) -> int:
 def _best_single(problem: Problem, budget: int, greedy: Selection) -> Selection:
     """Return the most valuable unit that fits alone, when greedy missed one worth more."""
     worth = np.where(problem.free & ~problem.kept, problem.value, 0)
-    rivals = np.flatnonzero(worth > _value(problem, greedy) - float(problem.value[problem.kept].sum()))
+    rivals = np.flatnonzero(
+        worth > _value(problem, greedy) - float(problem.value[problem.kept].sum())
+    )
     for unit in rivals[np.argsort(-worth[rivals], kind="stable")][:64]:
         kept = problem.kept.copy()
         kept[unit] = True

@@ -1,13 +1,13 @@
 """The knapsack over units and frames, and what a choice costs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.int32]
-LongArray = NDArray[np.int64]
-FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.integer[Any]]
+FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 
 NO_FRAME = -1
@@ -93,8 +93,8 @@ def cost(problem: Problem, kept: BoolArray) -> int:
 
 
 def _is_first_of_lane(lane: IntArray) -> BoolArray:
-    return np.r_[True, lane[1:] != lane[:-1]]
+    return np.concatenate(([True], lane[1:] != lane[:-1]))
 
 
 def _is_last_of_lane(lane: IntArray) -> BoolArray:
-    return np.r_[lane[1:] != lane[:-1], True]
+    return np.concatenate((lane[1:] != lane[:-1], [True]))

@@ -92,7 +92,9 @@ class Assembler:
     def _joined(self, index: int, texts: dict[int, str]) -> str:
         return "".join(texts.get(block, "") for block in self._blocks_of_source[index])
 
-    def _document(self, index: int, source: DocumentSource, texts: dict[int, str]) -> DocumentSource:
+    def _document(
+        self, index: int, source: DocumentSource, texts: dict[int, str]
+    ) -> DocumentSource:
         document = source.document
         if not document.parts:
             return replace(source, document=replace(document, text=self._joined(index, texts)))

@@ -66,13 +66,17 @@ class ChatRows:
 
     def _with_texts(self, row: int, text_of: TextOf) -> Message:
         message = self._messages[row]
-        texts = {self._intake.blocks[b].origin.part: text_of(b) or "" for b in self.blocks_of_row[row]}
+        texts = {
+            self._intake.blocks[b].origin.part: text_of(b) or "" for b in self.blocks_of_row[row]
+        }
         if not texts:
             return message
         if isinstance(message.content, str):
             return message.with_content(texts[None])
         parts = tuple(
-            replace(part, text=texts[index]) if isinstance(part, TextPart) and index in texts else part
+            replace(part, text=texts[index])
+            if isinstance(part, TextPart) and index in texts
+            else part
             for index, part in enumerate(message.content or ())
         )
         return message.with_content(parts)

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tierfold.optimizer import Filling, Problem, Selection, cost, opened_frames, select, with_framing
+from tierfold.optimizer import (
+    Filling,
+    Problem,
+    Selection,
+    cost,
+    opened_frames,
+    select,
+    with_framing,
+)
 from tierfold.processing.assembly import Assembler, Shown
 from tierfold.text import NO_FRAME, BoolArray, FloatArray, Intake, IntArray, Joint
 
@@ -50,7 +58,7 @@ class Chooser:
         return Choice(shown=shown, tokens=self._intake.tokens, price=0.0)
 
     def choose(self, value: FloatArray, budget: int, *, exponent: float) -> Choice:
-        """Return the most valuable choice within the budget; pinned units may alone be beyond it."""
+        """Return the most valuable choice within the budget, which the pinned units must fit."""
         problem, selection = self.select(value, budget, exponent=exponent)
         choice = self._shrink(problem, selection, budget)
         return self._refill(problem, selection, choice, budget)

@@ -19,9 +19,7 @@ def left_out(intake: Intake, shown: BoolArray) -> tuple[LeftOut, ...]:
     places = intake.block_start[block[first]]
     starts = units.start[gone[first]] - places
     ends = units.end[gone[np.r_[breaks, len(gone)] - 1]] - places
-    runs = zip(
-        block[first].tolist(), starts.tolist(), ends.tolist(), tokens.tolist(), strict=True
-    )
+    runs = zip(block[first].tolist(), starts.tolist(), ends.tolist(), tokens.tolist(), strict=True)
     return tuple(
         LeftOut(
             source=(origin := intake.blocks[b].origin).source,

@@ -96,9 +96,7 @@ class Pipeline:
     def _require_room(self) -> None:
         minimum = self.chooser.pinned().tokens
         if self.tokens_max is not None and minimum > self.tokens_max:
-            raise BudgetTooSmallError(
-                resource="max_tokens", asked=self.tokens_max, minimum=minimum
-            )
+            raise BudgetTooSmallError(resource="max_tokens", asked=self.tokens_max, minimum=minimum)
 
     def _has_time_for(self, stage: Stage) -> bool:
         """Return whether the stage ends in time; pinned stages run whatever they take."""
@@ -107,9 +105,7 @@ class Pipeline:
         remaining_ms = self.deadline_ms - self.clock.now_ms()
         if not self.prepared.is_indexed:
             remaining_ms -= self.latency.predict_ms("index", self._total)
-        return self.latency.is_worth_starting(
-            stage.name, self._total, remaining_ms=remaining_ms
-        )
+        return self.latency.is_worth_starting(stage.name, self._total, remaining_ms=remaining_ms)
 
     def _after(self, stage: Stage, before: Draft | None) -> Draft:
         if not self.prepared.is_indexed:
@@ -142,7 +138,7 @@ class Pipeline:
         return took_ms
 
     def _choose(self, stage: str, ranking: Ranking) -> tuple[Choice, QualityReport]:
-        """Return the best choice: within the budget, and with a floor the smallest that meets it."""
+        """Return the best choice within the budget; with a floor, the smallest that meets it."""
         floor, room = self.request.budget.min_quality, self._room
         if floor is None:
             return self._choice_within(room, stage, ranking)
@@ -159,9 +155,7 @@ class Pipeline:
     def _choice_within(
         self, budget: int, stage: str, ranking: Ranking
     ) -> tuple[Choice, QualityReport]:
-        choice = self.chooser.choose(
-            ranking.probability, budget, exponent=ranking.density_exponent
-        )
+        choice = self.chooser.choose(ranking.probability, budget, exponent=ranking.density_exponent)
         estimate = estimate_quality(
             self.prepared.working(),
             ranking,
@@ -174,7 +168,7 @@ class Pipeline:
     def _newest(self) -> Draft:
         """Return the answer that needs no scoring: pinned units, then the newest that fit."""
         count = len(self.prepared.intake.units)
-        value = np.arange(1, count + 1, dtype=np.float32) / max(count, 1)
+        value = np.linspace(0, 1, count + 1, dtype=np.float32)[1:]
         choice = self.chooser.choose(value, self._room, exponent=0.0)
         # Without a question's say, evidence is as likely here as anywhere: its share is the
         # share of the tokens (measured for the tail of six kinds of content).

@@ -97,7 +97,8 @@ class _Renderer:
 
     def _same_json(self, before: int, first: int) -> bool:
         units = self._intake.units
-        return units.block[before] == units.block[first] and units.kind[first] == Kind.JSON
+        is_same = int(units.block[before]) == int(units.block[first])
+        return is_same and int(units.kind[first]) == Kind.JSON
 
     def _starts_spaced(self, first: int) -> bool:
         units = self._intake.units

@@ -18,7 +18,7 @@ class Origin:
 class Block:
     """One text of the caller: a whole source, a message's content, a part."""
 
-    text: str
+    text: str  # never empty: an empty text has no units and no block
     origin: Origin
     role: Role = Role.NONE
     group: int = 0
@@ -46,5 +46,5 @@ class Intake:
     weight: FloatArray  # (n,) priority of the source a unit belongs to
     rows: tuple[Row, ...]
     row_is_pinned: BoolArray  # (rows,) verbatim
-    fixed_tokens: int  # there whatever is kept: opaque parts of pinned rows, reply priming
+    fixed_tokens: int  # in no unit and no frame, yet always there: 3 that prime a chat's reply
     tokens: int  # exact count of the whole input, by the rules the answer is counted by

@@ -5,14 +5,14 @@ import re
 _TAG = re.compile(r"<(/?)keep>")
 
 
-def kept_spans(text: str) -> list[tuple[int, int]]:
+def kept_spans(text: str) -> tuple[tuple[int, int], ...]:
     """Return the spans between balanced marks, marks included, in order and apart.
 
     A mark without its partner is plain text. Nested pairs count as the outer one. A single space
     before the opening mark goes with it, since ` <` is one token.
     """
     if "</keep>" not in text:
-        return []
+        return ()
     opened: list[int] = []
     spans: list[tuple[int, int]] = []
     for tag in _TAG.finditer(text):
@@ -23,7 +23,7 @@ def kept_spans(text: str) -> list[tuple[int, int]]:
             while spans and spans[-1][0] >= start:
                 spans.pop()
             spans.append((start, tag.end()))
-    return spans
+    return tuple(spans)
 
 
 def _with_space(text: str, start: int) -> int:

@@ -10,6 +10,7 @@ _WINDOW = 3_000  # characters; a text over three windows is sampled at three pla
 _WINDOW_WIDE = 24_000  # the same where lines are long
 _SAMPLE_LINES_MIN = 12
 _LINES_MIN = 3
+_SHARE_LIKELY = 0.8
 _CODE_SHARE, _CODE_SHARE_OUTER, _CODE_SHARE_LEAST = 0.4, 0.5, 0.12
 
 _STAMP = r"""
@@ -33,7 +34,7 @@ _TIME = r"""
 """
 SPEAKER_LINE = re.compile(
     rf"""
-    [ \t]* (?:{_TIME}\s?[-\u2013]?\s?)? \**
+    [ \t]* (?:({_TIME})\s?[-\u2013]?\s?)? \**
     (?!{_LEVEL}) ([^\W\d_][\w.'\u2019 &/()-]{{0,38}}) \s?[:\uff1a]\** (?=\s|$)
     """,
     re.VERBOSE,
@@ -47,6 +48,7 @@ _SPEAKERS = frozenset(_SPEAKER_WORDS.split())
 FENCE_LINE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*\r?$")
 
+_KEY_LINE = re.compile(r"\s*(?:- )?[\w./-]+:(?=\s|$)")  # of YAML
 _CODE_LINE = re.compile(
     r"""
     \s*(?:
@@ -77,7 +79,7 @@ def guess_kind(text: str) -> Kind:
     lines = _sample(text, _WINDOW)
     if len(lines) < _SAMPLE_LINES_MIN:
         lines = _sample(text, _WINDOW_WIDE)
-    if any(map(FENCE_LINE.match, lines)):
+    if not lines or any(map(FENCE_LINE.match, lines)):
         return Kind.PROSE
     tests = (
         (_is_log, Kind.LOG),
@@ -128,35 +130,38 @@ def _is_table(lines: list[str]) -> bool:
         return False
     if sum(line.lstrip()[:1] == "|" for line in lines) >= 0.9 * len(lines):
         return True
-    return any(is_separated(lines, by, least) for by, least in (("\t", 1), (",", 2), (";", 2)))
+    is_spaced = any(", " in _unquoted(line) for line in lines)
+    separators = (("\t", 1), (",", 2 if is_spaced else 1), (";", 2))
+    return any(_is_separated(lines, by, least) for by, least in separators)
 
 
-def is_separated(lines: list[str], by: str, least: int) -> bool:
+def _is_separated(lines: list[str], by: str, least: int) -> bool:
     """Whether nearly all lines have as many separators as the first, quoted ones not counted."""
-    wanted = _separators(lines[0], by)
+    wanted = _unquoted(lines[0]).count(by)
     if wanted < least:
         return False
-    same = sum(_separators(line, by) == wanted for line in lines)
+    same = sum(_unquoted(line).count(by) == wanted for line in lines)
     return same >= 0.9 * len(lines)
 
 
-def _separators(line: str, by: str) -> int:
-    if '"' in line:
-        line = "".join(line.split('"')[::2])
-    return line.count(by)
+def _unquoted(line: str) -> str:
+    return "".join(line.split('"')[::2]) if '"' in line else line
 
 
 def _is_dialogue(lines: list[str]) -> bool:
-    speakers = [match[1].strip().lower() for match in map(SPEAKER_LINE.match, lines) if match]
-    if len(speakers) < max(2, 0.5 * len(lines)):
+    turns = [match for match in map(SPEAKER_LINE.match, lines) if match]
+    if len(turns) < max(2, 0.5 * len(lines)):
         return False
-    known = sum(speaker in _SPEAKERS for speaker in speakers)
-    return known >= 0.8 * len(speakers) or 2 * len(set(speakers)) <= len(speakers)
+    speakers = [turn[2].strip().lower() for turn in turns]
+    likely = sum(turn[1] is not None or turn[2].lower() in _SPEAKERS for turn in turns)
+    if likely >= _SHARE_LIKELY * len(turns):
+        return True
+    return len(turns) >= _LINES_MIN and len(set(speakers)) <= max(2, len(turns) // 2)
 
 
 def _is_code(lines: list[str]) -> bool:
     hits = [_CODE_LINE.match(line) is not None for line in lines]
-    if sum(hits) >= _CODE_SHARE * len(lines):
+    if sum(hits) >= _CODE_SHARE * len(lines) or _is_nested_settings(lines):
         return True
     # A module full of documentation shows itself by its unindented lines.
     outer = [hit for hit, line in zip(hits, lines, strict=True) if not line[0].isspace()]
@@ -165,3 +170,9 @@ def _is_code(lines: list[str]) -> bool:
         and sum(outer) >= _CODE_SHARE_OUTER * len(outer)
         and sum(hits) >= _CODE_SHARE_LEAST * len(lines)
     )
+
+
+def _is_nested_settings(lines: list[str]) -> bool:
+    keys = [match for match in map(_KEY_LINE.match, lines) if match]
+    nested = sum(key[0][0].isspace() for key in keys)
+    return len(keys) >= _SHARE_LIKELY * len(lines) and nested >= _CODE_SHARE_LEAST * len(lines)

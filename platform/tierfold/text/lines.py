@@ -50,7 +50,7 @@ def cut_code(text: str, start: int, stop: int) -> list[int]:
         if not bare:
             is_after_blank = True
             continue
-        if _begins_block(bare, line, lines=lines, is_after_blank=is_after_blank):
+        if _begins_block(bare, lines=lines, is_after_blank=is_after_blank):
             place = at if header < 0 else header
             if place > begin:
                 ends.append(place)
@@ -70,13 +70,13 @@ def split_turn_or_block(text: str, start: int, ends: list[int]) -> list[int]:
     return split_long(text, start, ends, length_max=2 * _TURN_MAX)
 
 
-def _begins_block(bare: str, line: str, *, lines: int, is_after_blank: bool) -> bool:
+def _begins_block(bare: str, *, lines: int, is_after_blank: bool) -> bool:
     if lines >= _BLOCK_LINES_MAX:
         return True
     is_definition = bool(_DEFINITION.match(bare))
-    if is_after_blank:
-        return lines >= _BLOCK_LINES_MIN or (is_definition and line[0] == bare[0])
-    return is_definition and lines >= _BLOCK_LINES_MIN
+    if lines < _BLOCK_LINES_MIN:
+        return is_definition and is_after_blank
+    return is_definition or is_after_blank
 
 
 def _count_lines(text: str, start: int, stop: int) -> int:

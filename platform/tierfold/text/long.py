@@ -17,7 +17,7 @@ def split_long(
     text: str, start: int, ends: list[int], *, length_max: int = LENGTH_MAX
 ) -> list[int]:
     """Return the ends with every unit over the maximum cut at whitespace, else at a character."""
-    if longest(start, ends) <= length_max:
+    if not ends or ends[-1] - start <= length_max or longest(start, ends) <= length_max:
         return ends
     return list(chain.from_iterable(_split(text, a, b, length_max) for a, b in _spans(start, ends)))
 

@@ -10,10 +10,13 @@ from tierfold.text.prose import cut_prose
 from tierfold.text.table import NO_FRAME, Kind
 from tierfold.text.tables import cut_table
 
+_BLANK_LINES = re.compile(r"(?:[ \t\r]*\n)*")
+_OTHER_LINE = re.compile(r"^(?![ \t]*\|)", re.MULTILINE)
 _SPECIAL_LINE = re.compile(r"^[ \t]*(?:`{3,}|~{3,}|\|)", re.MULTILINE)
 
 _SMALL_FENCE_LINES = 12  # such a fence is one unit
 _SMALL_FENCE_LENGTH = 240  # characters, about 60 tokens: one unit whatever its lines
+_FENCE_MARK_MAX = 100  # characters of a fence's mark that are compared
 _FENCE_LENGTH_MAX = 2_000  # characters; above, no fence is small
 
 
@@ -45,21 +48,29 @@ def _add_prose(text: str, start: int, stop: int, draft: Draft) -> None:
 
 
 def _part_end(text: str, start: int) -> int:
+    """Return where the fence or table that begins here ends, blank lines after it included."""
     fence = FENCE_LINE.match(text, start)
     if fence is None:
-        closing = re.compile(r"^(?![ \t]*\|)", re.MULTILINE).search(text, start + 1)
-        return len(text) if closing is None else closing.start()
-    mark = fence[1]
-    closing = re.compile(
-        rf"^[ \t]*{re.escape(mark[0])}{{{len(mark)},}}[ \t\r]*(?:\n|\Z)", re.MULTILINE
-    ).search(text, _line_end(text, start))
-    return len(text) if closing is None else closing.end()
+        after = _OTHER_LINE.search(text, start + 1)
+        return len(text) if after is None else _after_blank(text, after.start())
+    closing = _fence_end(fence[1]).search(text, _line_end(text, start))
+    return len(text) if closing is None else _after_blank(text, closing.end())
+
+
+def _fence_end(mark: str) -> re.Pattern[str]:
+    count = min(len(mark), _FENCE_MARK_MAX)
+    return re.compile(rf"^[ \t]*{mark[0]}{{{count},}}[ \t\r]*(?:\n|\Z)", re.MULTILINE)
+
+
+def _after_blank(text: str, at: int) -> int:
+    blank = _BLANK_LINES.match(text, at)
+    return at if blank is None else blank.end()
 
 
 def _has_rule(text: str, start: int, stop: int) -> bool:
     second = _line_end(text, start)
     third = _line_end(text, second)
-    return second < stop < len(text) + 1 and bool(TABLE_RULE.match(text[second:third].rstrip("\n")))
+    return second < stop and bool(TABLE_RULE.match(text[second:third].rstrip("\n")))
 
 
 def _line_end(text: str, start: int) -> int:
@@ -69,13 +80,15 @@ def _line_end(text: str, start: int) -> int:
 
 def _add_fence(text: str, start: int, stop: int, draft: Draft) -> None:
     inner = _line_end(text, start)
-    last = text.rfind("\n", inner, stop - 1) + 1  # where the closing line begins
+    body = len(text[start:stop].rstrip()) + start
+    last = text.rfind("\n", inner, body) + 1  # where the closing line begins, if there is one
     is_closed = last >= inner and FENCE_LINE.match(text, last) is not None
-    closing = last if is_closed and last > start else stop
+    closing = last if is_closed else stop
     lines = text.count("\n", start, stop)
     is_small = lines <= _SMALL_FENCE_LINES + 2 and stop - start <= _FENCE_LENGTH_MAX
     if is_small or stop - start <= _SMALL_FENCE_LENGTH or inner >= closing:
-        draft.add(stop, kind=Kind.CODE, frame=NO_FRAME)
+        ends = split_turn_or_block(text, start, [stop])
+        draft.add_all(ends, kind=Kind.CODE, frame=NO_FRAME)
         return
     frame = draft.open_frame()
     draft.add(inner, kind=Kind.CODE, frame=frame, framing=True)

@@ -24,7 +24,7 @@ class Pieces:
     kind: Kind
     ends: list[int]
     shape: Shape | None = None  # None: all of one kind, joined as text, outside of frames
-    kept: list[tuple[int, int]] = field(default_factory=list)  # spans between keep marks
+    kept: tuple[tuple[int, int], ...] = ()  # spans between keep marks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,5 @@ def with_borders(pieces: Pieces, borders: list[int]) -> Pieces:
 
 
 def longest(start: int, ends: list[int]) -> int:
-    """Return the length of the longest unit."""
-    if not ends:
-        return 0
+    """Return the length of the longest unit; there must be one."""
     return max(ends[0] - start, max((b - a for a, b in pairwise(ends)), default=0))

@@ -2,17 +2,19 @@
 
 import re
 
+# One set of characters leads, so that the search skips from one to the next.
 _BREAK = re.compile(
     r"""
-      (\n(?:[^\S\n]*\n)*)                                         # 1: a line ends, blank ones too
-    | ([.!?\u2026]+["'\u201d\u2019\u00bb)\]}*_`]*)                # 2: may end a sentence
-    | [\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965\u0589\u1362\u104b\u17d4]+
-      ["'\u201d\u2019\u00bb\u300d\u300f\uff09)\]\ufe00-\ufe0f\u0300-\u036f]*     # ends one anywhere
+    [\n.!?\u2026\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965\u0589\u1362\u104b\u17d4]
+    (?: (?<=\n)((?:[^\S\n]*\n)*)                                   # 1: a line ends, blank ones too
+      | (?<=[.!?\u2026])([.!?\u2026]*["'\u201d\u2019\u00bb)\]}*_`]*)# 2: may end a sentence
+      | [\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964\u0965\u0589\u1362\u104b\u17d4]*
+        ["'\u201d\u2019\u00bb\u300d\u300f\uff09)\]\ufe00-\ufe0f\u0300-\u036f]*  # ends one anywhere
+    )
     """,
     re.VERBOSE,
 )
 _NEWLINE, _STOP = 1, 2
-_STOP_ALONE = re.compile(r"\.(?!\.)")
 _LINE = re.compile(
     r"""
     [ \t]*
@@ -26,10 +28,11 @@ _LINE = re.compile(
 )
 _ALONE, _ITEM, _WORD, _UNDERLINE = 1, 2, 3, 4
 
-_TINY = 12  # characters; shorter sentences are joined to a neighbour on their line
-_TINY_WIDE = 4  # the same in scripts that end a sentence without a space
+SENTENCE_MIN = 12  # characters; shorter sentences are joined to a neighbour on their line
+_SENTENCE_MIN_WIDE = 4  # the same in scripts that end a sentence without a space
+_WIDE = "\u2e80"  # from here on, Chinese, Japanese and Korean
 _ITEM_MIN = 200  # a list item below this stays whole
-_WRAPPED_MIN, _WRAPPED_MAX = 45, 110  # length of a line that was broken to fit a screen
+_WRAPPED_MIN, _WRAPPED_MAX = 45, 160  # length of a line that was broken to fit a screen
 _LOWERCASE_MIN = 40  # a sentence this long may be followed by a lower-case one
 _WORD_BACK = 24  # characters looked at before a full stop
 
@@ -41,52 +44,69 @@ _ABBREVIATION_WORDS = """
 _ABBREVIATIONS = frozenset(_ABBREVIATION_WORDS.split())
 
 
+_Line = tuple[int, int, int]  # where it begins, of what kind its begin is (0: none), indent
+
+
 def cut_prose(text: str, start: int, stop: int) -> list[int]:
     """Return the ends of the sentences of `text[start:stop]`."""
     ends: list[int] = []
-    line, paragraph, last = start, start, start  # where each of them began
-    kind, indent = _line_kind(text, start)
+    paragraph, last = start, start  # where the paragraph and the unit began
+    line = _line(text, start)
+    is_item = line[1] == _ITEM
     for match in _BREAK.finditer(text, start, stop):
         end = match.end()
-        if match.lastindex == _NEWLINE:
-            next_kind, next_indent = _line_kind(text, end)
-            goes_on = (
-                kind != _ALONE
-                and (next_indent == indent or (kind == _ITEM and next_indent > indent))
-                and _goes_on(text, line, match, next_kind)
-            )
-            line, indent = end, next_indent
-            if goes_on:
-                continue
-            if ends and end - last < _TINY and last > paragraph:
-                ends.pop()
-            ends.append(end)
-            paragraph, last, kind = end, end, next_kind
-        elif _ends_sentence(text, last, match, is_item=kind == _ITEM):
-            ends.append(end)
-            last = end
+        if match.lastindex != _NEWLINE:
+            if _ends_sentence(text, last, match, is_item=is_item):
+                ends.append(end)
+                last = end
+            continue
+        following = _line(text, end)
+        if _goes_on(text, match, line, following) or _is_blank(text, last, end):
+            line = (end, line[1], line[2]) if is_item else following
+            is_item = line[1] == _ITEM
+            continue
+        if last > paragraph and _is_tiny(text, last, end):
+            ends.pop()
+        ends.append(end)
+        paragraph, last, line = end, end, following
+        is_item = line[1] == _ITEM
     if last < stop:
-        if ends and stop - last < _TINY and last > paragraph:
+        if ends and (
+            _is_blank(text, last, stop) or (last > paragraph and _is_tiny(text, last, stop))
+        ):
             ends.pop()
         ends.append(stop)
     return ends
 
 
-def _line_kind(text: str, start: int) -> tuple[int, int]:
+def _line(text: str, start: int) -> _Line:
     match = _LINE.match(text, start)
     if match is None or match.lastindex is None:
-        return 0, 0
-    return match.lastindex, match.start(match.lastindex) - start
+        return start, 0, 0
+    kind = match.lastindex
+    return start, kind, match.start(kind) - start
 
 
-def _goes_on(text: str, line: int, newline: re.Match[str], next_kind: int) -> bool:
-    """Whether the line was broken to fit a screen, or is a heading with its underline."""
-    at = newline.start()
-    if newline.end() - at > 1 or next_kind not in (_WORD, _UNDERLINE):
+def _is_blank(text: str, start: int, stop: int) -> bool:
+    return stop - start < SENTENCE_MIN and text[start:stop].isspace()
+
+
+def _is_tiny(text: str, start: int, stop: int) -> bool:
+    return stop - start < (_SENTENCE_MIN_WIDE if text[start] >= _WIDE else SENTENCE_MIN)
+
+
+def _goes_on(text: str, newline: re.Match[str], line: _Line, following: _Line) -> bool:
+    """Whether a sentence goes on behind the line break, or a heading's underline follows."""
+    start, kind, indent = line
+    _, next_kind, next_indent = following
+    if newline[_NEWLINE] or next_kind not in (_WORD, _UNDERLINE) or kind == _ALONE:
         return False
+    if next_indent != indent:
+        return kind == _ITEM and next_indent > indent
+    at = newline.start()
     if next_kind == _UNDERLINE:
-        return text[line:at].strip() != ""
-    if not _WRAPPED_MIN <= at - line <= _WRAPPED_MAX:
+        return text[start:at].strip() != ""
+    if not _WRAPPED_MIN <= at - start <= _WRAPPED_MAX:
         return False
     tail = text[at - 3 : at].rstrip("\r\"'\u201d\u2019\u00bb)*_`")
     return tail[-1:] not in ".!?:\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"
@@ -97,12 +117,18 @@ def _ends_sentence(text: str, last: int, match: re.Match[str], *, is_item: bool)
     length = end - last
     follower = text[end : end + 1]
     if match.lastindex != _STOP:
-        return length >= _TINY_WIDE and follower not in "\r\n" and not is_item
-    if length < (_ITEM_MIN if is_item else _TINY) or not follower.isspace() or follower in "\r\n":
+        return length >= _SENTENCE_MIN_WIDE and follower not in "\r\n" and not is_item
+    if (
+        length < (_ITEM_MIN if is_item else SENTENCE_MIN)
+        or not follower.isspace()
+        or follower in "\r\n"
+    ):
         return False
     if text[end : end + 4].lstrip()[:1].islower() and length < _LOWERCASE_MIN:
         return False
-    return not _STOP_ALONE.match(match[2]) or not _is_abbreviated(text, last, match.start())
+    start = match.start()
+    is_single = text[start] == "." and text[start + 1] != "."
+    return not is_single or not _is_abbreviated(text, last, start)
 
 
 def _is_abbreviated(text: str, last: int, stop: int) -> bool:

@@ -35,10 +35,10 @@ def _row_ends(text: str, start: int, stop: int) -> list[int]:
         is_open ^= line.count('"') % 2 == 1
         if is_open and lines < _CELL_LINES_MAX:
             continue
-        if ends and not line.strip():
-            ends[-1] = min(at, stop)
-        else:
+        if line.strip():
             ends.append(min(at, stop))
+        elif ends:
+            ends[-1] = min(at, stop)
         is_open, lines = False, 0
     if ends and ends[-1] < stop:
         ends.append(stop)

@@ -11,7 +11,7 @@ from tierfold.text.lines import cut_code, cut_dialogue, cut_log, split_turn_or_b
 from tierfold.text.long import LENGTH_MAX, split_long
 from tierfold.text.markdown import cut_markdown, has_parts
 from tierfold.text.pieces import Draft, Pieces, with_borders
-from tierfold.text.prose import cut_prose
+from tierfold.text.prose import SENTENCE_MIN, cut_prose
 from tierfold.text.table import Kind
 from tierfold.text.tables import cut_table
 
@@ -29,6 +29,8 @@ _PLAIN: MappingProxyType[Kind, Callable[[str, int, int], list[int]]] = MappingPr
 
 def cut(text: str, *, whole: bool = False) -> Pieces:
     """Return the units of one text; a pure function of it."""
+    if _is_one_sentence(text):
+        return Pieces(kind=Kind.PROSE, ends=[len(text)])
     kind = guess_kind(text)
     spans = kept_spans(text)
     if whole and len(text) <= WHOLE_MAX:
@@ -40,6 +42,17 @@ def cut(text: str, *, whole: bool = False) -> Pieces:
     if kind is Kind.JSON:
         return pieces  # a border at a mark would break a string in two
     return with_borders(pieces, [border for border in chain.from_iterable(spans) if border])
+
+
+def _is_one_sentence(text: str) -> bool:
+    """Whether it is plainly too short for two; most rows of a chat of 100,000 are."""
+    return (
+        0 < len(text) < 2 * SENTENCE_MIN
+        and text.isascii()
+        and text[0] not in " \t\r[{"
+        and "\n" not in text
+        and "<" not in text
+    )
 
 
 def _cut_by_kind(text: str, kind: Kind) -> Pieces:

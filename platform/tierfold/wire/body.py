@@ -20,7 +20,7 @@ _VALUE_SHOWN_MAX = 40
 def load_json(body: bytes, limits: Limits) -> Json:
     """Parse the body; raises TooLargeError or InvalidInputError, never anything else."""
     if len(body) > limits.body_bytes_max:
-        raise TooLargeError("body in bytes", size=len(body), limit=limits.body_bytes_max)
+        raise TooLargeError(what="body in bytes", size=len(body), limit=limits.body_bytes_max)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -87,10 +87,12 @@ def _shown(value: object) -> str:
 def _require_shallow(value: Json, depth_max: int) -> None:
     level = [value]
     for _ in range(depth_max):
-        level = [child for each in level if isinstance(each, dict | list) for child in _inside(each)]
+        level = [
+            child for each in level if isinstance(each, dict | list) for child in _inside(each)
+        ]
         if not level:
             return
-    raise TooLargeError("nesting depth", size=depth_max + 1, limit=depth_max)
+    raise TooLargeError(what="nesting depth", size=depth_max + 1, limit=depth_max)
 
 
 def _inside(value: dict[str, Json] | list[Json]) -> Iterator[Json]:

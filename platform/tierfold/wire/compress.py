@@ -22,9 +22,9 @@ class CompressConfigModel(BaseModel):
 
     mode: Literal["ccr", "lossy_inline", "lossless_then_lossy"] | None = None
     compress_user_messages: bool = False
-    target_ratio: float | None = Field(None, gt=0, le=1)
-    protect_recent: int = Field(0, ge=0)
-    frozen_message_count: int = Field(0, ge=0)
+    target_ratio: float | None = Field(default=None, gt=0, le=1)
+    protect_recent: int = Field(default=0, ge=0)
+    frozen_message_count: int = Field(default=0, ge=0)
 
 
 class CompressModel(BaseModel):
@@ -34,8 +34,8 @@ class CompressModel(BaseModel):
 
     messages: list[MessageField]
     model: str | None = None
-    token_budget: int | None = Field(None, ge=0)
-    config: CompressConfigModel = Field(default_factory=CompressConfigModel)
+    token_budget: int | None = Field(default=None, ge=0)
+    config: CompressConfigModel = CompressConfigModel()
 
 
 class CompressAnswerModel(BaseModel):
@@ -68,7 +68,7 @@ def parse_compress(body: bytes | Json, limits: Limits) -> CompressRequest:
     value = load_json(body, limits) if isinstance(body, bytes) else body
     model = validate(CompressModel, value)
     if len(model.messages) > limits.messages_max:
-        raise TooLargeError("messages", size=len(model.messages), limit=limits.messages_max)
+        raise TooLargeError(what="messages", size=len(model.messages), limit=limits.messages_max)
     rows: Any = model.messages  # MessageField validates to Message values
     return CompressRequest(
         messages=tuple(rows),

@@ -74,7 +74,9 @@ def _content(
     if content is None or isinstance(content, str):
         return content
     return tuple(
-        OpaquePart(source) if part.type != "text" or part.text is None else TextPart(part.text, source)
+        OpaquePart(source)
+        if part.type != "text" or part.text is None
+        else TextPart(part.text, source)
         for part, source in zip(content, raw["content"], strict=True)
     )
 

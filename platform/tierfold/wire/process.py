@@ -33,11 +33,19 @@ class _Listed(BaseModel):
 class BudgetModel(_Listed):
     """Limits of the request; leave out what should not be limited."""
 
-    max_tokens: Whole | None = Field(None, description="tokens of the answer, markers included")
-    latency_ms: Real | None = Field(None, description="soft deadline; the best answer so far is sent")
-    memory_bytes: Whole | None = Field(None, description="peak of working set and answer")
-    cost_usd: Real | None = Field(None, description="kept tokens at the model's price + CPU")
-    min_quality: Real | None = Field(None, description="floor of the expected share of evidence")
+    max_tokens: Whole | None = Field(
+        default=None, description="tokens of the answer, markers included"
+    )
+    latency_ms: Real | None = Field(
+        None, description="soft deadline; the best answer so far is sent"
+    )
+    memory_bytes: Whole | None = Field(default=None, description="peak of working set and answer")
+    cost_usd: Real | None = Field(
+        default=None, description="kept tokens at the model's price + CPU"
+    )
+    min_quality: Real | None = Field(
+        default=None, description="floor of the expected share of evidence"
+    )
 
 
 class PartModel(_Listed):
@@ -69,7 +77,9 @@ class SourceModel(_Listed):
     text: str | None = None
     messages: list[MessageField] | None = None
     document: DocumentModel | None = None
-    priority: Real = Field(1.0, gt=0, le=1000, description="weight against the other sources")
+    priority: Real = Field(
+        default=1.0, gt=0, le=1000, description="weight against the other sources"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "SourceModel":
@@ -84,13 +94,15 @@ class ProcessModel(_Listed):
     """The body of `POST /v1/process`."""
 
     sources: list[SourceModel] = Field(min_length=1)
-    ask: str = Field("", description="the question; empty is query-free")
-    budget: BudgetModel = Field(default_factory=BudgetModel)
+    ask: str = Field(default="", description="the question; empty is query-free")
+    budget: BudgetModel = BudgetModel()
     mode: Literal["select"] = "select"
     stages: list[str] = Field(default_factory=list, description="run exactly these stages")
     markers: Literal["none", "short"] = "short"
     tokenizer: Literal["o200k", "cl100k"] = "o200k"
-    model: str = Field("none", description="whose token price the bill uses; `none` is free")
+    model: str = Field(
+        default="none", description="whose token price the bill uses; `none` is free"
+    )
     bypass: bool = Field(default=False, description="answer with the input")
 
 
@@ -122,13 +134,13 @@ def parse_process(body: bytes | Json, limits: Limits) -> ParsedRequest:
 
 def _require_within(model: ProcessModel, limits: Limits) -> None:
     if len(model.sources) > limits.sources_max:
-        raise TooLargeError("sources", size=len(model.sources), limit=limits.sources_max)
+        raise TooLargeError(what="sources", size=len(model.sources), limit=limits.sources_max)
     rows = sum(len(source.messages or ()) for source in model.sources)
     if rows > limits.messages_max:
-        raise TooLargeError("messages", size=rows, limit=limits.messages_max)
+        raise TooLargeError(what="messages", size=rows, limit=limits.messages_max)
     if len(model.ask) > limits.question_characters_max:
         raise TooLargeError(
-            "characters of ask", size=len(model.ask), limit=limits.question_characters_max
+            what="characters of ask", size=len(model.ask), limit=limits.question_characters_max
         )
 
 
@@ -148,5 +160,3 @@ def _document(model: DocumentModel) -> Document:
         text=model.text,
         parts=tuple(Part(text=part.text, role=part.role) for part in model.parts),
     )
-
-

@@ -8,7 +8,9 @@ from tierfold.context import UNLIMITED, Budget
 from tierfold.errors import InvalidInputError
 
 
-@pytest.mark.parametrize("field", ["max_tokens", "latency_ms", "memory_bytes", "cost_usd", "min_quality"])
+@pytest.mark.parametrize(
+    "field", ["max_tokens", "latency_ms", "memory_bytes", "cost_usd", "min_quality"]
+)
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf, 1e300, True, "5"])
 def test_absurd_values_are_refused_by_name(field: str, value: object) -> None:
     """The message names the field, so that the caller can mend it."""
@@ -22,7 +24,7 @@ def test_absurd_values_are_refused_by_name(field: str, value: object) -> None:
 def test_zero_of_what_an_answer_needs_is_refused(field: str) -> None:
     """No answer has no tokens, no time or no bytes."""
     with pytest.raises(InvalidInputError):
-        Budget(**{field: 0})  # type: ignore[arg-type]  # int is a float
+        Budget(**{field: 0})
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "memory_bytes"])
@@ -38,9 +40,7 @@ def test_half_a_token_is_refused(field: str) -> None:
     usd=st.floats(0, 1000),
     quality=st.floats(0, 1),
 )
-def test_sensible_values_are_kept(
-    tokens: int, latency: float, usd: float, quality: float
-) -> None:
+def test_sensible_values_are_kept(tokens: int, latency: float, usd: float, quality: float) -> None:
     """A budget is its numbers."""
     budget = Budget(max_tokens=tokens, latency_ms=latency, cost_usd=usd, min_quality=quality)
 

@@ -36,11 +36,15 @@ def test_messages_come_back_equal(rows: list[dict[str, Any]]) -> None:
 
 def test_only_text_parts_can_be_folded() -> None:
     """Images and files are opaque, and so is a text part without text."""
-    parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}, {"type": "text"}]
+    parts = [
+        {"type": "text", "text": "a"},
+        {"type": "image_url", "image_url": {}},
+        {"type": "text"},
+    ]
     (message,) = parse_messages([{"role": "user", "content": parts}])
 
     assert [TextPart, OpaquePart, OpaquePart] == [type(part) for part in message.content or ()]
-    assert ("a",) == message.texts()
+    assert message.texts() == ("a",)
 
 
 def test_new_content_leaves_the_rest_alone() -> None:

@@ -26,7 +26,11 @@ def test_no_rows_are_an_answer() -> None:
     """Zeros and a ratio of one."""
     answer = compress([])
 
-    assert ([], 0, 1.0) == (answer["messages"], answer["tokens_before"], answer["compression_ratio"])
+    assert (
+        answer["messages"],
+        answer["tokens_before"],
+        answer["compression_ratio"],
+    ) == ([], 0, 1.0)
 
 
 def test_without_a_budget_only_what_can_be_undone_is_done() -> None:
@@ -34,7 +38,7 @@ def test_without_a_budget_only_what_can_be_undone_is_done() -> None:
     sent = rows(("user", "What is item 3?"), ("tool", TOOL), ("tool", "plain words " * 200))
     answer = compress(sent)
 
-    assert RECORDS == json.loads(answer["messages"][1]["content"])
+    assert json.loads(answer["messages"][1]["content"]) == RECORDS
     assert len(answer["messages"][1]["content"]) < len(TOOL)
     assert sent[0] == answer["messages"][0]
     assert sent[2] == answer["messages"][2]
@@ -47,7 +51,7 @@ def test_a_row_is_left_alone_unless_its_saving_pays() -> None:
     answer = compress(sent)
 
     assert sent == answer["messages"]
-    assert "nothing_reversible_pays" == answer["skip_reason"]
+    assert answer["skip_reason"] == "nothing_reversible_pays"
     assert answer["compression_skipped"]
 
 
@@ -82,19 +86,22 @@ def test_a_budget_below_the_stubs_changes_nothing() -> None:
     answer = compress(sent, token_budget=3)
 
     assert sent == answer["messages"]
-    assert "token_budget_below_minimum" == answer["skip_reason"]
+    assert answer["skip_reason"] == "token_budget_below_minimum"
 
 
 def test_a_budget_above_the_rows_changes_nothing() -> None:
     """There is nothing to do."""
     sent = rows(("tool", TOOL))
 
-    assert "fits_already" == compress(sent, token_budget=10**6)["skip_reason"]
+    assert compress(sent, token_budget=10**6)["skip_reason"] == "fits_already"
 
 
 def test_protected_rows_come_back_byte_for_byte() -> None:
     """The frozen head, the recent tail, rows of users, rows with pictures."""
-    picture = {"role": "user", "content": [{"type": "text", "text": "x " * 90}, {"type": "image_url"}]}
+    picture = {
+        "role": "user",
+        "content": [{"type": "text", "text": "x " * 90}, {"type": "image_url"}],
+    }
     long = "some words in a row " * 60
     sent = [*rows(("tool", long), ("tool", long), ("user", long)), picture, *rows(("tool", long))]
     answer = compress(
@@ -103,8 +110,11 @@ def test_protected_rows_come_back_byte_for_byte() -> None:
         config={"frozen_message_count": 1, "protect_recent": 1},
     )
 
-    assert [0, 2, 3, 4] == [
-        i for i, (a, b) in enumerate(zip(sent, answer["messages"], strict=True)) if a == b
+    assert [i for i, (a, b) in enumerate(zip(sent, answer["messages"], strict=True)) if a == b] == [
+        0,
+        2,
+        3,
+        4,
     ]
     assert answer["tokens_after"] <= 1_900
 

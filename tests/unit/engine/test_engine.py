@@ -72,7 +72,7 @@ def test_an_expired_deadline_still_gets_an_answer() -> None:
     answer = engine(step_ms=5).answer(ask(budget=Budget(max_tokens=60, latency_ms=1)))
 
     assert StopReason.DEADLINE is answer.stop_reason
-    assert () == answer.stages
+    assert answer.stages == ()
     assert 40 < answer.tokens <= 60
     assert TEXT.rstrip().endswith(answer.text.split("[…]")[-1].strip())
 
@@ -86,7 +86,7 @@ def test_a_deadline_between_stages_returns_the_best_so_far() -> None:
     answer = slow.answer(ask(budget=Budget(max_tokens=60, latency_ms=12)))
 
     assert StopReason.DEADLINE is answer.stop_reason
-    assert ["fast"] == [stage.stage for stage in answer.stages]
+    assert [stage.stage for stage in answer.stages] == ["fast"]
     assert "under the blue stone" in answer.text
 
 
@@ -96,7 +96,7 @@ def test_pinned_stages_run_whatever_they_take() -> None:
     slow, quick = engine(step_ms=50).answer(request), engine().answer(request)
 
     assert content(slow) == content(quick)
-    assert 2 == len(slow.stages)
+    assert len(slow.stages) == 2
 
 
 def test_content_is_a_function_of_the_input() -> None:
@@ -151,7 +151,7 @@ def test_the_registry_takes_more_stages_without_change() -> None:
     here = Engine(settings=Settings(), clock=FakeClock(), stages=stages)
     request = ask(budget=Budget(max_tokens=60), stages=("thorough",))
 
-    assert ["thorough"] == [stage.stage for stage in here.answer(request).stages]
+    assert [stage.stage for stage in here.answer(request).stages] == ["thorough"]
 
 
 def test_what_must_be_kept_states_its_minimum() -> None:
@@ -207,7 +207,7 @@ def test_a_stream_shows_each_stage_and_then_the_answer() -> None:
     answers = list(engine().stream(request))
 
     assert [False] * (len(answers) - 1) + [True] == [answer.final for answer in answers]
-    assert [1, 2, 2] == [len(answer.stages) for answer in answers]
+    assert [len(answer.stages) for answer in answers] == [1, 2, 2]
     assert content(answers[-1]) == content(engine().answer(request))
 
 
@@ -226,7 +226,7 @@ def test_closing_a_stream_stops_the_work() -> None:
     next(stream)
     stream.close()
 
-    assert ["one"] == seen
+    assert seen == ["one"]
 
 
 def test_left_out_adds_up() -> None:

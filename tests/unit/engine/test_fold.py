@@ -39,7 +39,7 @@ def test_documents_come_in_three_shapes(document: Any) -> None:
     )
 
     assert "blue stone" in answer.text
-    assert 2 == len(answer.sources)
+    assert len(answer.sources) == 2
 
 
 def test_afold_is_fold_off_the_event_loop() -> None:
@@ -51,7 +51,8 @@ def test_afold_is_fold_off_the_event_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"text": "a", "messages": []}, {"text": 3}, {"documents": [3]}, {"messages": [{}]}]
+    "given",
+    [{}, {"text": "a", "messages": []}, {"text": 3}, {"documents": [3]}, {"messages": [{}]}],
 )
 def test_what_is_no_source_is_refused(given: dict[str, Any]) -> None:
     """One source, of a kind that is known."""
@@ -59,7 +60,9 @@ def test_what_is_no_source_is_refused(given: dict[str, Any]) -> None:
         fold(**given)
 
 
-@pytest.mark.parametrize("text", ["", "\x00", "\u202eabc", "👩‍👩‍👧‍👦" * 50, "字" * 500, "a" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "\x00", "\u202eabc", "👩‍👩‍👧‍👦" * 50, "字" * 500, "a" * 100_000]
+)
 def test_odd_texts_are_folded_like_any_other(text: str) -> None:
     """NUL bytes, right-to-left, emoji, CJK, one endless word: no error, no overshoot."""
     answer = fold(text, ask="what?", budget=Budget(max_tokens=20))

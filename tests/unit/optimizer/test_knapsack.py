@@ -19,7 +19,9 @@ def problems(draw: st.DrawFn, *, has_frames: bool = True, gap: int = 1) -> Probl
     lanes = np.cumsum([0] + [draw(st.integers(0, 1)) for _ in range(count - 1)])
     return Problem(
         value=np.array(draw(st.lists(st.floats(0, 1, width=32), min_size=count, max_size=count))),
-        tokens=np.array(draw(st.lists(st.integers(1, 20), min_size=count, max_size=count)), np.int32),
+        tokens=np.array(
+            draw(st.lists(st.integers(1, 20), min_size=count, max_size=count)), np.int32
+        ),
         frame=np.array(frame, np.int32),
         lane=lanes.astype(np.int32),
         gap_tokens=np.full(count, gap, np.int32),
@@ -53,7 +55,9 @@ def optimum(problem: Problem, budget: int) -> float:
     """The exact answer by HiGHS: units need their frame, frames need their parent."""
     count, frames = len(problem), len(problem.frame_parent)
     rows, bounds = [], []
-    weights = np.r_[np.where(problem.framing, 0, problem.tokens), problem.frame_tokens].astype(float)
+    weights = np.r_[np.where(problem.framing, 0, problem.tokens), problem.frame_tokens].astype(
+        float
+    )
     rows.append(weights)
     bounds.append((-np.inf, float(budget)))
     for unit, frame in enumerate(problem.frame):

@@ -21,11 +21,15 @@ from tierfold.processing import Assembler, Choice, Chooser, left_out
 from tierfold.text import MARKER, Intake, read, token_counter
 from tierfold.wire import parse_messages
 
-words = st.sampled_from(["alpha", "beta", "gamma.", "delta!", "\n", "\n\n", "- item", "x = 1", "日本語。"])
+words = st.sampled_from(
+    ["alpha", "beta", "gamma.", "delta!", "\n", "\n\n", "- item", "x = 1", "日本語。"]
+)
 texts = st.lists(words, max_size=60).map(" ".join)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=120),
-    lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=9), inner, max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=9), inner, max_size=8)
+    ),
     max_leaves=60,
 )
 seeds = st.integers(0, 2**32 - 1)
@@ -82,7 +86,12 @@ def test_without_markers_nothing_is_added(text: str, budget: int, seed: int) -> 
     assert all(word in rest for word in answer.text.split())
 
 
-@given(value=json_values, budget=st.integers(2, 300), seed=seeds, markers=st.sampled_from(["short", "none"]))
+@given(
+    value=json_values,
+    budget=st.integers(2, 300),
+    seed=seeds,
+    markers=st.sampled_from(["short", "none"]),
+)
 def test_json_stays_json(value: Any, budget: int, seed: int, markers: Markers) -> None:
     """Whatever is left out of a JSON value, the rest parses, or nothing of it is there."""
     text = json.dumps({"value": value, "more": ["filler " * 40] * 4}, ensure_ascii=False)
@@ -139,7 +148,7 @@ def test_a_document_in_parts_comes_back_in_parts() -> None:
 
     assert 0 < len(answer.document.parts) < len(parts)
     assert {"tool"} == {part.role for part in answer.document.parts}
-    assert ("d", "t") == (answer.document.id, answer.document.title)
+    assert (answer.document.id, answer.document.title) == ("d", "t")
 
 
 def chat(count: int = 6) -> list[dict[str, Any]]:

@@ -20,13 +20,13 @@ def test_headrooms_own_fields_are_understood() -> None:
         Limits(),
     )
 
-    assert (7, 0.5, 2, 1, False) == (
+    assert (
         request.token_budget,
         request.target_ratio,
         request.protect_recent,
         request.frozen_message_count,
         request.compress_user_messages,
-    )
+    ) == (7, 0.5, 2, 1, False)
 
 
 def test_an_unknown_mode_is_refused() -> None:

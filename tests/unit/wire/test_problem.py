@@ -24,7 +24,7 @@ from tierfold.wire import encode_event, problem_body
             {"minimum": 26, "resource": "max_tokens"},
         ),
         (UnknownStageError("warp", known=("fast",)), 422, {"stages": ["fast"]}),
-        (TooLargeError("body", size=2, limit=1), 413, {}),
+        (TooLargeError(what="body", size=2, limit=1), 413, {}),
         (UnauthorizedError(), 401, {}),
         (OverloadError(retry_after_s=2), 503, {}),
         (SetupError("no ray"), 500, {}),
@@ -38,7 +38,7 @@ def test_every_error_has_a_problem_document(
 
     assert status == body["status"]
     assert str(error) == body["detail"]
-    assert "r1" == body["request_id"]
+    assert body["request_id"] == "r1"
     assert more == {key: value for key, value in body.items() if key in more}
     assert {"type", "title", "code"} <= body.keys()
 
@@ -47,4 +47,4 @@ def test_an_event_is_one_line_of_data() -> None:
     """Line breaks inside a text must not end the event."""
     event = encode_event("stage", {"text": "a\nb"}, event_id="1")
 
-    assert b'event: stage\nid: 1\ndata: {"text":"a\\nb"}\n\n' == event
+    assert event == b'event: stage\nid: 1\ndata: {"text":"a\\nb"}\n\n'

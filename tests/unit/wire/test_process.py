@@ -32,11 +32,12 @@ def test_every_kind_of_source_becomes_a_value() -> None:
 
     assert TextSource(text="a", priority=2.0) == text
     assert isinstance(chat, MessagesSource)
-    assert DocumentSource(
-        document=Document(id="d", title="t", parts=(Part(text="c", role="tool"),))
-    ) == document
+    assert (
+        DocumentSource(document=Document(id="d", title="t", parts=(Part(text="c", role="tool"),)))
+        == document
+    )
     assert Budget(max_tokens=9, min_quality=0.5) == parsed.request.budget
-    assert "why?" == parsed.request.ask
+    assert parsed.request.ask == "why?"
 
 
 def test_unknown_fields_are_listed_with_their_paths() -> None:
@@ -102,7 +103,10 @@ def test_nesting_a_thousand_deep_is_refused() -> None:
 @pytest.mark.parametrize(
     ("limits", "body"),
     [
-        (Limits(body_bytes_max=10, inline_body_bytes_max=5), {"sources": [{"text": "long enough"}]}),
+        (
+            Limits(body_bytes_max=10, inline_body_bytes_max=5),
+            {"sources": [{"text": "long enough"}]},
+        ),
         (Limits(sources_max=1), {"sources": [{"text": "a"}, {"text": "b"}]}),
         (Limits(messages_max=1), {"sources": [{"messages": [{"role": "user"}] * 2}]}),
         (Limits(question_characters_max=3), {"sources": [{"text": "a"}], "ask": "four"}),

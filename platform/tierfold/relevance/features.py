@@ -1,0 +1,138 @@
+"""The features a unit is judged by, in the order the fitted models know."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tierfold.relevance import scores
+from tierfold.relevance.index import Postings
+from tierfold.relevance.question import Question
+from tierfold.relevance.signals import DoubleArray, Runs, Signals
+
+_EMBEDDING_SHARE = 0.7  # of the cosine in the fused score (compression.md, section 5)
+_NEIGHBOUR_SHARE = 0.3
+_GROUP_LEXICAL, _GROUP_COSINE = 0.5, 0.3
+_FEEDBACK_UNITS = 3
+_TINY = 1e-9
+
+Features = dict[str, DoubleArray]
+
+
+def fast_features(question: Question, postings: Postings, signals: Signals) -> Features:
+    """Return what the fast stage looks at, (n,) each."""
+    n = len(postings)
+    lexical = scores.lexical(question, postings)
+    similarity = scores.cosine(question.vector, postings, signals)
+    positive = np.maximum(similarity, 0.0)
+    fused = scores.scaled(lexical) + _EMBEDDING_SHARE * scores.scaled(positive)
+    coverage = scores.coverage(question, n)
+    features = signals.static | {
+        "lexical": scores.scaled(lexical),
+        "lexical_share": lexical / ((scores.SATURATION + 1) * question.idf_total + _TINY),
+        "coverage": coverage,
+        "number_coverage": scores.number_coverage(question, n),
+        "cosine": similarity,
+        "cosine_scaled": scores.scaled(positive),
+        "fused": fused,
+        "previous": scores.shifted(fused, 1),
+        "next": scores.shifted(fused, -1),
+        "second_previous": scores.shifted(fused, 2),
+        "second_next": scores.shifted(fused, -2),
+    }
+    for radius in (1, 3, 8, 20):
+        smooth = scores.smoothed(fused, radius)
+        features[f"smooth_{radius}"] = smooth
+        features[f"smooth_{radius}_scaled"] = scores.scaled(smooth)
+    features |= _runs("group", signals.groups, positive, fused, question, signals)
+    features |= _runs("section", signals.sections, positive, fused, question, signals)
+    beside = features["previous"] + features["next"]
+    total = fused + _NEIGHBOUR_SHARE * beside
+    for name in ("group", "section"):
+        total = total + _GROUP_LEXICAL * features[f"{name}_lexical"]
+        total += _GROUP_COSINE * features[f"{name}_cosine"]
+    features["total"] = total
+    features["total_scaled"] = scores.scaled(total)
+    features["total_standard"] = (total - total.mean()) / (total.std() + _TINY)
+    features |= _constants(n, question, coverage, similarity)
+    return features
+
+
+def balanced_features(
+    fast: Features,
+    question: Question,
+    postings: Postings,
+    signals: Signals,
+) -> Features:
+    """Add what the balanced stage looks at besides."""
+    total = fast["total"]
+    order = np.argsort(-total, kind="stable")
+    rank = np.empty(len(total))
+    rank[order] = np.arange(len(total))
+    feedback = feedback_vector(order[:_FEEDBACK_UNITS], postings, signals)
+    similarity = scores.cosine(feedback, postings, signals)
+    return fast | {
+        "log_rank": np.log1p(rank),
+        "rank_share": rank / max(len(total), 1),
+        "feedback": similarity,
+        "feedback_smooth": scores.smoothed(similarity, 2),
+    }
+
+
+def feedback_vector(
+    units: NDArray[np.int64],
+    postings: Postings,
+    signals: Signals,
+) -> DoubleArray:
+    """Return the unit-length mean of some units' vectors (pseudo relevance feedback)."""
+    mean = np.zeros(postings.vectors.shape[1])
+    for unit in units.tolist():
+        low, high = np.searchsorted(signals.unit, (unit, unit + 1))
+        vector = signals.weight[low:high] @ postings.vectors[signals.word[low:high]]
+        mean += vector / (np.sqrt(vector @ vector) + _TINY)
+    return mean / (float(np.sqrt(mean @ mean)) + _TINY)
+
+
+def matrix(features: Features, names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Stack some features, (f, n)."""
+    stacked = np.empty((len(names), len(features[names[0]])), dtype=np.float32)
+    for row, name in zip(stacked, names, strict=True):
+        row[:] = features[name]
+    return stacked
+
+
+def _runs(  # noqa: PLR0913 - one feature family needs all of what the others share
+    name: str,
+    runs: Runs,
+    positive: DoubleArray,
+    fused: DoubleArray,
+    question: Question,
+    signals: Signals,
+) -> Features:
+    """Scores of the whole run a unit stands in; nothing where sections are the groups again."""
+    keys = (f"{name}_lexical", f"{name}_cosine", f"{name}_best", f"{name}_head")
+    if runs.trivial or (name == "section" and len(runs) == len(signals.groups)):
+        nothing = np.zeros(len(fused))
+        return dict.fromkeys(keys, nothing)
+    values = (
+        scores.lexical_of_runs(question, runs),
+        scores.cosine_of_runs(positive, signals, runs),
+        scores.best_of_runs(fused, runs),
+        fused[runs.start][runs.owner],
+    )
+    return dict(zip(keys, values, strict=True))
+
+
+def _constants(
+    n: int,
+    question: Question,
+    coverage: DoubleArray,
+    similarity: DoubleArray,
+) -> Features:
+    """What is the same for all units: how much was asked and how well the best unit answers."""
+    values = {
+        "terms_asked": np.log1p(question.asked),
+        "terms_found": np.log1p(len(question.idf)),
+        "best_coverage": coverage.max(initial=0.0),
+        "mean_coverage": coverage.mean() if n else 0.0,
+        "best_cosine": similarity.max(initial=0.0),
+    }
+    return {name: np.full(n, value) for name, value in values.items()}

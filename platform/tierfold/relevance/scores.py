@@ -1,0 +1,104 @@
+"""Scores of units for a question, each a formula over arrays of length n."""
+
+import numpy as np
+
+from tierfold.relevance.index import Postings
+from tierfold.relevance.question import Question
+from tierfold.relevance.signals import DoubleArray, Runs, Signals
+
+SATURATION = 1.2  # BM25's k1
+LENGTH_SHARE = 0.75  # BM25's b
+_TINY = 1e-9
+
+
+def lexical(question: Question, postings: Postings) -> DoubleArray:
+    """BM25 over stems, a unit and its group's title as one document (Robertson & Zaragoza)."""
+    norm = _length_norm(postings.length.astype(np.float64))
+    gain = _saturated(question.count, norm[question.unit]) * question.idf[question.term]
+    return np.bincount(question.unit, gain, len(postings))
+
+
+def lexical_of_runs(question: Question, runs: Runs) -> DoubleArray:
+    """BM25 with each run of units as one document, given back for each unit, (n,)."""
+    if not len(question.unit):
+        return np.zeros(len(runs.owner))
+    owner = runs.owner[question.unit]
+    key = question.term * len(runs) + owner
+    # Ordered by (term, unit), hence by (term, run): equal keys stand together.
+    start = np.flatnonzero(np.diff(key, prepend=-1))
+    count = np.add.reduceat(question.count, start)
+    term, owner = question.term[start], owner[start]
+    holders = np.bincount(term, minlength=len(question.idf))
+    idf = np.log1p((len(runs) - holders + 0.5) / (holders + 0.5))
+    gain = _saturated(count, _length_norm(runs.length)[owner]) * idf[term]
+    score = np.bincount(owner, gain, len(runs))
+    return scaled(score)[runs.owner]
+
+
+def coverage(question: Question, n: int) -> DoubleArray:
+    """Share of the question's information that stands in each unit, 0..1."""
+    held = np.bincount(question.unit, question.idf[question.term], n)
+    return held / (question.idf_total + _TINY)
+
+
+def number_coverage(question: Question, n: int) -> DoubleArray:
+    """The same share, counting only numbers and the digits of identifiers."""
+    gain = np.where(question.numeric, question.idf, 0.0)
+    return np.bincount(question.unit, gain[question.term], n) / (question.idf_total + _TINY)
+
+
+def cosine(vector: DoubleArray, postings: Postings, signals: Signals) -> DoubleArray:
+    """Cosine of a unit-length vector with every unit, from the postings alone."""
+    match = postings.vectors @ vector.astype(np.float32)
+    gain = signals.weight * match[signals.word]
+    return np.bincount(signals.unit, gain, len(postings)) / signals.norm
+
+
+def cosine_of_runs(similarity: DoubleArray, signals: Signals, runs: Runs) -> DoubleArray:
+    """Cosine of each run as a whole, scaled, given back for each unit."""
+    total = np.add.reduceat(similarity * signals.norm, runs.start)
+    length = np.add.reduceat(signals.norm, runs.start)
+    return scaled(total / length)[runs.owner]
+
+
+def best_of_runs(score: DoubleArray, runs: Runs) -> DoubleArray:
+    """Best score inside each run, scaled, given back for each unit."""
+    return scaled(np.maximum.reduceat(score, runs.start))[runs.owner]
+
+
+def scaled(score: DoubleArray) -> DoubleArray:
+    """Divide by the largest value."""
+    largest = float(score.max(initial=0.0))
+    return score / largest if largest > 0 else np.zeros_like(score)
+
+
+def shifted(score: DoubleArray, step: int) -> DoubleArray:
+    """Score of the unit `step` places before, or after where negative; 0 beyond the ends."""
+    moved = np.zeros_like(score)
+    if step > 0:
+        moved[step:] = score[:-step]
+    else:
+        moved[:step] = score[-step:]
+    return moved
+
+
+def smoothed(score: DoubleArray, radius: int) -> DoubleArray:
+    """Mean over a triangular window of 4 * radius + 1 units, zeros beyond the ends."""
+    return _box(_box(score, radius), radius)
+
+
+def _box(score: DoubleArray, radius: int) -> DoubleArray:
+    padded = np.zeros(len(score) + 2 * radius + 1)
+    padded[radius + 1 : radius + 1 + len(score)] = score
+    total = np.cumsum(padded)
+    width = 2 * radius + 1
+    return (total[width:] - total[:-width]) / width
+
+
+def _length_norm(length: DoubleArray) -> DoubleArray:
+    mean = float(length.mean()) if len(length) else 0.0
+    return SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * length / (mean or 1.0))
+
+
+def _saturated(count: DoubleArray, norm: DoubleArray) -> DoubleArray:
+    return count * (SATURATION + 1) / (count + norm)

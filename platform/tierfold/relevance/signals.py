@@ -1,0 +1,165 @@
+"""What a question needs of a table besides its postings; computed once per version."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tierfold.relevance.index import LongArray, Postings
+from tierfold.relevance.vocabulary import BRACKET, CAPITAL, NUMBER, QUESTION
+from tierfold.text.table import Kind, Role, UnitTable
+
+DoubleArray = NDArray[np.float64]
+
+_WORD_COSINE = 0.1  # mean cosine of two words of one unit, for the norm below
+_TINY = 1e-9
+_DEFINITION = re.compile(
+    r"^[ \t]*(?:@\w|(?:export |public |private |protected |static |async )*"
+    r"(?:def|class|func|function|fn|impl|struct|interface|trait)\b)",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """Neighbouring units that belong together: r runs over n units, in order."""
+
+    owner: LongArray  # (n,) run of each unit
+    start: LongArray  # (r,) first unit
+    length: DoubleArray  # (r,) words
+
+    def __len__(self) -> int:
+        """Return the number of runs."""
+        return len(self.start)
+
+    @property
+    def trivial(self) -> bool:
+        """Whether the runs tell nothing: one for all units, or one for each."""
+        return len(self.start) <= 1 or len(self.start) == len(self.owner)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """Weights of the surface postings, and what is known of a unit before any question."""
+
+    unit: LongArray  # (p,) unit of each surface posting
+    word: LongArray  # (p,) word of each surface posting
+    weight: DoubleArray  # (p,) count * idf
+    idf: DoubleArray  # (w,) ln(1 + (n - df + .5)/(df + .5))
+    idf_unknown: float  # the same for a word no unit holds
+    norm: DoubleArray  # (n,) approximate length of the unit's weighted sum of word vectors
+    groups: Runs
+    sections: Runs  # groups, cut again where code defines something
+    static: dict[str, DoubleArray]  # (n,) each: features that no question changes
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all arrays."""
+        arrays = [self.unit, self.word, self.weight, self.idf, self.norm, *self.static.values()]
+        for runs in (self.groups, self.sections):
+            arrays += [runs.owner, runs.start, runs.length]
+        return sum(array.nbytes for array in arrays)
+
+
+def signals_of(postings: Postings, units: UnitTable) -> Signals:
+    """Seal one version of a table."""
+    n = len(units)
+    unit, word = postings.units_of_words(), postings.words_of_units()
+    frequency = np.bincount(word, minlength=len(postings.words))
+    idf = np.log1p((n - frequency + 0.5) / (frequency + 0.5))
+    weight = postings.word_counts * idf[word]
+    # |sum w v|^2 = sum w^2|v|^2 + cross terms; with one cosine for all pairs of words this needs
+    # two sums instead of a 64-dimensional one, and ranks as well (hotpath.md, section 1).
+    spread = weight * np.sqrt(np.einsum("ij,ij->i", postings.vectors, postings.vectors))[word]
+    alone = np.bincount(unit, spread * spread, n)
+    together = np.bincount(unit, spread, n) ** 2
+    group_starts = np.diff(units.group, prepend=-1) != 0
+    groups = _runs(group_starts, postings.length)
+    sections = _runs(group_starts | _definitions(units), postings.length)
+    mass = np.bincount(unit, weight, n)
+    return Signals(
+        unit=unit,
+        word=word,
+        weight=weight,
+        idf=idf,
+        idf_unknown=float(np.log1p((n + 0.5) / 0.5)),
+        norm=np.sqrt((1 - _WORD_COSINE) * alone + _WORD_COSINE * together) + _TINY,
+        groups=groups,
+        sections=sections,
+        static=_static(postings, units, groups, sections)
+        | _novelty(unit, word, idf, mass, postings),
+    )
+
+
+def _runs(starts: NDArray[np.bool_], length: NDArray[np.float32]) -> Runs:
+    start = np.flatnonzero(starts)
+    words = np.add.reduceat(length, start, dtype=np.float64) if len(start) else np.zeros(0)
+    return Runs(owner=np.cumsum(starts) - 1, start=start, length=words)
+
+
+def _definitions(units: UnitTable) -> NDArray[np.bool_]:
+    """Units of code in which a function, class or the like begins."""
+    found = np.zeros(len(units), dtype=np.bool_)
+    code = units.kind == Kind.CODE
+    if code.any():
+        places = [match.start() for match in _DEFINITION.finditer(units.text)]
+        if places:
+            found[np.searchsorted(units.start, places, side="right") - 1] = True
+    return found & code
+
+
+def _novelty(
+    unit: LongArray,
+    word: LongArray,
+    idf: DoubleArray,
+    mass: DoubleArray,
+    postings: Postings,
+) -> dict[str, DoubleArray]:
+    """Share of a unit's information that stands in words it is the first to use."""
+    n = len(mass)
+    first = np.full(len(idf), n, dtype=np.int64)
+    # Postings are ordered by unit, so the last write of the reversed order is the first unit.
+    first[word[::-1]] = unit[::-1]
+    seen = first < n
+    novel = np.bincount(first[seen], idf[seen], n)
+    return {
+        "novel": novel / (mass + _TINY),
+        "mean_idf": mass / (postings.length + _TINY),
+    }
+
+
+def _static(
+    postings: Postings,
+    units: UnitTable,
+    groups: Runs,
+    sections: Runs,
+) -> dict[str, DoubleArray]:
+    n = len(units)
+    index = np.arange(n, dtype=np.float64)
+    tokens = np.maximum(units.tokens, 1).astype(np.float64)
+    # Roles and recency mean what the fit saw only in traces of calls and their results.
+    trace = float((units.role == Role.TOOL).any())
+    numbers = postings.marks[:, NUMBER].astype(np.float64)
+    code = (units.kind == Kind.CODE).astype(np.float64)
+    features = {
+        "position": index / max(n, 1),
+        "from_end": -np.log(n - index),
+        "log_tokens": np.log(tokens),
+        "numbers": np.log1p(numbers),
+        "number_density": numbers / tokens,
+        "capitals": np.log1p(postings.marks[:, CAPITAL]),
+        "asks": np.minimum(postings.marks[:, QUESTION], 1).astype(np.float64),
+        "brackets": np.log1p(postings.marks[:, BRACKET]),
+        "in_group": np.minimum(index - groups.start[groups.owner], 10.0),
+        "in_section": code * np.minimum(index - sections.start[sections.owner], 10.0),
+        "code": code,
+        "json": (units.kind == Kind.JSON).astype(np.float64),
+        "trace": np.full(n, trace),
+        "log_units": np.full(n, np.log(max(n, 1))),
+    }
+    for name in ("SYSTEM", "USER", "ASSISTANT", "TOOL"):
+        features[f"role_{name.lower()}"] = trace * (units.role == Role[name])
+    features["trace_recency"] = trace * features["position"]
+    features["trace_from_end"] = trace * features["from_end"]
+    return features
