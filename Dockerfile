@@ -4,7 +4,7 @@ FROM python:3.11-slim AS wheel
 WORKDIR /src
 COPY requirements-build.lock ./
 RUN python -m pip install --no-cache-dir --require-hashes -r requirements-build.lock
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml LICENSE README.md ./
 COPY platform platform
 COPY actors actors
 COPY serve_configs serve_configs

@@ -20,13 +20,11 @@ from pydoc_data.topics import topics
 from statistics import median
 from typing import Any
 
-import matplotlib as mpl
 import orjson
+from matplotlib.figure import Figure
 
 from benchmarks.data import read_compress
 from benchmarks.meter import PICTURES, Options, finish, parse, parser, say, table
-
-mpl.use("Agg")
 
 ROUNDS, ROUNDS_QUICK = 15, 7
 TOKENS = 100_000
@@ -172,9 +170,8 @@ def _figures(cases: Sequence[Case]) -> Mapping[str, Any]:
 
 
 def _draw(cases: Sequence[Case]) -> None:
-    from matplotlib import pyplot as plt  # after the measuring
-
-    figure, axes = plt.subplots(figsize=(7, 1.2 + 0.9 * len(cases)), layout="constrained")
+    figure = Figure(figsize=(7, 1.2 + 0.9 * len(cases)), layout="constrained")
+    axes = figure.subplots()
     for case in cases:
         floor, overhead = median(case.floor), median(case.overhead)
         axes.barh(f"{case.name}: imports", floor, color="#9aa5b1")
@@ -184,7 +181,6 @@ def _draw(cases: Sequence[Case]) -> None:
     axes.set_title("tierfold compress on 100,000 tokens")
     PICTURES.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURES / "cli.png", dpi=120)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ def _start_ray(temporary: Path) -> None:
         RayParams.__init__, dashboard_agent_listen_port=0
     )
     ray.init(
+        address="local",  # whatever RAY_ADDRESS says: this server is its own cluster
         num_cpus=max(4, os.cpu_count() or 1),  # places for actors, not cores: all of ours are small
         include_dashboard=False,
         log_to_driver=False,

@@ -1,5 +1,6 @@
 """HAProxy as Serve starts it: where its files go, who may reach it, how requests are spread."""
 
+import shlex
 import stat
 from pathlib import Path
 
@@ -21,7 +22,7 @@ for word; do
   fi
   previous=$word
 done
-exec '{binary}' "$@"
+exec {binary} "$@"
 """
 
 
@@ -39,7 +40,7 @@ def bundled_binary() -> Path | None:
 def write_wrapper(folder: Path, *, binary: Path, host: str, port: int) -> Path:
     """Write the program that Serve starts in HAProxy's place and return its path."""
     path = folder / "haproxy"
-    path.write_text(_WRAPPER.format(binary=binary, host=host, port=port), "utf-8")
+    path.write_text(_WRAPPER.format(binary=shlex.quote(str(binary)), host=host, port=port), "utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 

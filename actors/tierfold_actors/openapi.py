@@ -25,11 +25,16 @@ _SUMMARY = "Folds chats, documents and logs to what a question needs, inside a b
 _COMPRESS = "/v1/compress"
 _MEANINGS = {
     401: "no valid API key",
-    408: "the hard limit of x-request-timeout-seconds has passed",
     413: "a limit of size, count or depth is passed",
     422: "malformed, or the budget is too small for what must be kept",
     500: "a bug of ours",
     503: "too many requests wait; see Retry-After",
+}
+_TIMED_OUT: dict[int | str, dict[str, Any]] = {  # written by the ingress, not by us
+    408: {
+        "description": "the hard limit of x-request-timeout-seconds has passed",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
 }
 _BYPASS_HEADER: dict[str, Any] = {
     "name": "x-tierfold-bypass",
@@ -117,7 +122,7 @@ def describe(api: FastAPI, handlers: Handlers) -> None:
         methods=["POST"],
         tags=["fold"],
         response_model=None,
-        responses={200: _answer_description(), **_problems(401, 408, 413, 422, 500, 503)},
+        responses={200: _answer_description(), **_problems(401, 413, 422, 500, 503), **_TIMED_OUT},
         openapi_extra=_request_of("ProcessModel", _PROCESS_HEADERS),
     )
     api.add_api_route(
@@ -128,7 +133,8 @@ def describe(api: FastAPI, handlers: Handlers) -> None:
         response_model=None,
         responses={
             200: {"description": "the same rows, some shorter", "model": CompressAnswerModel},
-            **_openai_errors(401, 408, 413, 422, 500, 503),
+            **_openai_errors(401, 413, 422, 500, 503),
+            **_TIMED_OUT,
         },
         openapi_extra=_request_of("CompressModel", (_BYPASS_HEADER,)),
     )

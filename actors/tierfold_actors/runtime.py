@@ -128,7 +128,7 @@ def running(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**environment, **_PATIENCE, **_QUIET, **settings, RUN_VARIABLE: run.id},
+                env={**_PATIENCE, **environment, **_QUIET, **settings, RUN_VARIABLE: run.id},
                 start_new_session=True,  # the terminal's Ctrl-C is for the caller
             )
         run_file = write_run(run)
@@ -173,13 +173,20 @@ def _require_free(host: str, port: int) -> None:
 
 @contextlib.contextmanager
 def short_folder() -> Iterator[Path]:
-    """Make a folder with a path short enough for sockets; it stays if the block fails."""
+    """Make a folder with a path short enough for sockets; it stays if an error names its log."""
     parent = Path(tempfile.gettempdir())
     if len(str(parent)) > _FOLDER_CHARACTERS_MAX - len("/tf-12345678"):
         parent = Path("/tmp")  # noqa: S108  # mkdtemp makes it ours alone; others are too long
     folder = Path(tempfile.mkdtemp(prefix="tf-", dir=parent))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    is_named = False
+    try:
+        yield folder
+    except SetupError:
+        is_named = True
+        raise
+    finally:
+        if not is_named:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _settings(folder: Path, *, host: str, port: int) -> dict[str, str]:
@@ -225,6 +232,8 @@ def _follow(driver: subprocess.Popen[bytes], run: Run, on_step: OnStep) -> None:
 
 
 def _end_of(log: Path) -> str:
+    if not log.exists():  # the server has ended and taken it along
+        return f"its log was {log}"
     lines = log.read_text("utf-8", "replace").splitlines()[-_LOG_LINES_SHOWN:]
     return "\n".join([f"the end of {log}:", *(f"  {line}" for line in lines)])
 

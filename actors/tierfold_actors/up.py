@@ -1,11 +1,13 @@
 """`tierfold up`: Ray, Serve and the gateway on this machine, until Ctrl-C."""
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -96,16 +98,14 @@ class _Progress:
             sys.stderr.flush()
 
 
-class _interruptible:  # noqa: N801  # reads as a statement: with _interruptible()
-    """Makes SIGTERM end the block as Ctrl-C does."""
-
-    def __enter__(self) -> None:
-        """Install the handler."""
-        self._before = signal.signal(signal.SIGTERM, _interrupt)
-
-    def __exit__(self, *_: object) -> None:
-        """Put the old handler back."""
-        signal.signal(signal.SIGTERM, self._before)
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Make SIGTERM end the block as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,10 +1,10 @@
 """`tierfold version`."""
 
 import argparse
-import importlib.metadata
 import platform
 import sys
 
+from tierfold import __version__
 from tierfold.cli.exits import Exit
 
 
@@ -14,6 +14,5 @@ def command(argv: list[str]) -> int:
         prog="tierfold version", description="Print the version.", allow_abbrev=False
     )
     parser.parse_args(argv)
-    ours = importlib.metadata.version("tierfold")
-    sys.stdout.write(f"tierfold {ours} (Python {platform.python_version()}, {sys.platform})\n")
+    sys.stdout.write(f"tierfold {__version__} (Python {platform.python_version()}, {sys.platform})\n")
     return Exit.DONE

@@ -154,7 +154,6 @@ def _static(
         "in_group": np.minimum(index - groups.start[groups.owner], 10.0),
         "in_section": code * np.minimum(index - sections.start[sections.owner], 10.0),
         "code": code,
-        "json": (units.kind == Kind.JSON).astype(np.float64),
         "trace": np.full(n, trace),
         "log_units": np.full(n, np.log(max(n, 1))),
     }

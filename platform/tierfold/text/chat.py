@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from tierfold.context import Message
+from tierfold.context import Message, OpaquePart
 from tierfold.errors import InvalidInputError
 from tierfold.text.pairing import pair
 from tierfold.text.table import Role
@@ -129,7 +129,7 @@ def _overhead(message: Message, counter: TokenCounter, path: str) -> int:
     except UnicodeEncodeError:
         for name, text in _counted_texts(message):
             require_unicode(text, f"{path}.{name}")
-        raise
+        raise  # a text is counted that is not listed
 
 
 def _counted_texts(message: Message) -> Iterator[tuple[str, str]]:
@@ -138,7 +138,10 @@ def _counted_texts(message: Message) -> Iterator[tuple[str, str]]:
         yield f"tool_calls[{index}].function.name", call.name
         yield f"tool_calls[{index}].function.arguments", call.arguments
     yield "refusal", str(message.raw.get("refusal"))
-    yield "function_call", str(message.raw.get("function_call"))
+    older = message.raw.get("function_call")
+    if isinstance(older, Mapping):
+        yield "function_call.name", str(older.get("name"))
+        yield "function_call.arguments", str(older.get("arguments"))
     for index, part in enumerate(message.content or ()):
-        if not isinstance(part, str):
+        if isinstance(part, OpaquePart):
             yield f"content[{index}].refusal", str(part.raw.get("refusal"))

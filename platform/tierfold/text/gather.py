@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tierfold.text.blocks import Block
-from tierfold.text.pieces import Pieces
+from tierfold.text.pieces import Pieces, Shape
 from tierfold.text.table import (
     NO_FRAME,
     BoolArray,
@@ -45,12 +45,9 @@ class _Columns:
     pinned: BoolArray
     parents: list[int]
 
-    def set_shape(self, first: int, pieces: Pieces, outer: int) -> None:
-        """Write the block's own frames and joints over what holds for the whole block."""
-        shape = pieces.shape
-        if shape is None:
-            return
-        units = slice(first, first + len(pieces.ends))
+    def set_shape(self, first: int, shape: Shape, outer: int) -> None:
+        """Write a block's own frames and joints over what holds for the whole block."""
+        units = slice(first, first + len(shape.frame))
         self.kind[units] = shape.kind
         self.joint[units] = shape.joint
         self.framing[units] = shape.framing
@@ -140,7 +137,7 @@ def _columns(
     first = 0
     for block, each in zip(blocks, cuts, strict=True):
         if each.shape is not None:
-            columns.set_shape(first, each, block.frame)
+            columns.set_shape(first, each.shape, block.frame)
         if each.kept:
             columns.pin_kept(first, each)
         first += len(each.ends)

@@ -5,7 +5,7 @@ No border lies inside an escape, so a string with pieces gone is still a string.
 
 import re
 
-from tierfold.text.long import LENGTH_MAX
+from tierfold.text.lengths import LENGTH_MAX
 
 _BREAK = re.compile(
     r"""

@@ -10,7 +10,7 @@ import numpy as np
 
 from tierfold.text.json_strings import cut_string
 from tierfold.text.json_structure import Mark, Structure, large_structure
-from tierfold.text.long import LENGTH_MAX
+from tierfold.text.lengths import LENGTH_MAX, LENGTH_MIN
 from tierfold.text.pieces import Draft
 from tierfold.text.table import NO_FRAME, Joint, Kind
 
@@ -54,7 +54,8 @@ class _Walk:
         while end > self.at and self.text[end - 1] in _SPACE:
             end -= 1
         length = end - self.at
-        if length and (mark == Mark.CLOSE or length >= _ITEM_MIN or self.joint is Joint.MEMBER):
+        least = LENGTH_MIN if self.joint is Joint.MEMBER else _ITEM_MIN
+        if length and (mark == Mark.CLOSE or length >= least):
             self._child(end)
         if mark == Mark.CLOSE:
             self._close(place + 1)

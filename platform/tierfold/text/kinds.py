@@ -7,8 +7,8 @@ import orjson
 from tierfold.text.table import Kind
 
 _WINDOW = 3_000  # characters; a text over three windows is sampled at three places
-_WINDOW_WIDE = 24_000  # the same where lines are long
-_SAMPLE_LINES_MIN = 12
+_WINDOW_WIDE = 12_000  # the same where lines are long
+_SAMPLE_LINES_MIN = 30
 _LINES_MIN = 3
 _SHARE_LIKELY = 0.8
 _CODE_SHARE, _CODE_SHARE_OUTER, _CODE_SHARE_LEAST = 0.4, 0.5, 0.12
@@ -45,7 +45,9 @@ _SPEAKER_WORDS = """
 """
 _SPEAKERS = frozenset(_SPEAKER_WORDS.split())
 
+_MARKDOWN_LINE = re.compile(r" {0,3}```")  # deeper ones stand in the comments of code
 FENCE_LINE = re.compile(r"[ \t]*(`{3,}|~{3,})")
+_SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f]\s*$")
 TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*\r?$")
 
 _KEY_LINE = re.compile(r"\s*(?:- )?[\w./-]+:(?=\s|$)")  # of YAML
@@ -79,7 +81,7 @@ def guess_kind(text: str) -> Kind:
     lines = _sample(text, _WINDOW)
     if len(lines) < _SAMPLE_LINES_MIN:
         lines = _sample(text, _WINDOW_WIDE)
-    if not lines or any(map(FENCE_LINE.match, lines)):
+    if not lines or any(map(_MARKDOWN_LINE.match, lines)):
         return Kind.PROSE
     tests = (
         (_is_log, Kind.LOG),
@@ -130,8 +132,8 @@ def _is_table(lines: list[str]) -> bool:
         return False
     if sum(line.lstrip()[:1] == "|" for line in lines) >= 0.9 * len(lines):
         return True
-    is_spaced = any(", " in _unquoted(line) for line in lines)
-    separators = (("\t", 1), (",", 2 if is_spaced else 1), (";", 2))
+    is_prose = any(", " in _unquoted(line) or _SENTENCE_END.search(line) for line in lines)
+    separators = (("\t", 1), (",", 2 if is_prose else 1), (";", 2))
     return any(_is_separated(lines, by, least) for by, least in separators)
 
 

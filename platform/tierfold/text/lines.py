@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from tierfold.text.kinds import LOG_LINE, SPEAKER_LINE
-from tierfold.text.long import split_long
+from tierfold.text.lengths import split_long
 from tierfold.text.prose import cut_prose
 
 _TURN_MAX = 2_000  # characters; a longer turn is cut into its sentences

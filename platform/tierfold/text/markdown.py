@@ -1,10 +1,11 @@
 """Markdown's larger parts inside prose: fenced code and pipe tables."""
 
 import re
+from collections.abc import Callable
 
 from tierfold.text.kinds import FENCE_LINE, TABLE_RULE
+from tierfold.text.lengths import join_short, split_long
 from tierfold.text.lines import cut_code, split_turn_or_block
-from tierfold.text.long import split_long
 from tierfold.text.pieces import Draft
 from tierfold.text.prose import cut_prose
 from tierfold.text.table import NO_FRAME, Kind
@@ -20,6 +21,9 @@ _FENCE_MARK_MAX = 100  # characters of a fence's mark that are compared
 _FENCE_LENGTH_MAX = 2_000  # characters; above, no fence is small
 
 
+_Adder = Callable[[str, int, int, Draft], None]
+
+
 def has_parts(text: str) -> bool:
     """Whether there may be a fence or a table in the text."""
     return _SPECIAL_LINE.search(text) is not None
@@ -27,39 +31,56 @@ def has_parts(text: str) -> bool:
 
 def cut_markdown(text: str, draft: Draft) -> None:
     """Add the whole text to the draft: prose, and a frame for each fence and table."""
-    at = 0
-    while (found := _SPECIAL_LINE.search(text, at)) is not None:
+    at, search_from = 0, 0
+    while (found := _SPECIAL_LINE.search(text, search_from)) is not None:
         start = found.start()
-        stop = _part_end(text, start)
-        is_fence = FENCE_LINE.match(text, start) is not None
-        if not is_fence and not _has_rule(text, start, stop):
-            _add_prose(text, at, stop, draft)
-        else:
+        stop, add = _part(text, start)
+        if add is not None:
             _add_prose(text, at, start, draft)
-            (_add_fence if is_fence else cut_table)(text, start, stop, draft)
-        at = stop
+            add(text, start, stop, draft)
+            at = stop
+        search_from = stop
     _add_prose(text, at, len(text), draft)
+
+
+def _part(text: str, start: int) -> tuple[int, _Adder | None]:
+    """Return where the part that begins here ends, and what adds it, None where it is prose."""
+    if FENCE_LINE.match(text, start) is None:
+        stop = _table_stop(text, start)
+        return stop, cut_table if _has_rule(text, start, stop) else None
+    if _is_underline(text, start):
+        return _line_end(text, start), None
+    return _fence_stop(text, start), _add_fence
 
 
 def _add_prose(text: str, start: int, stop: int, draft: Draft) -> None:
     if start < stop:
-        ends = split_long(text, start, cut_prose(text, start, stop))
+        ends = join_short(text, start, cut_prose(text, start, stop))
+        ends = split_long(text, start, ends)
         draft.add_all(ends, kind=Kind.PROSE, frame=NO_FRAME)
 
 
-def _part_end(text: str, start: int) -> int:
-    """Return where the fence or table that begins here ends, blank lines after it included."""
-    fence = FENCE_LINE.match(text, start)
-    if fence is None:
-        after = _OTHER_LINE.search(text, start + 1)
-        return len(text) if after is None else _after_blank(text, after.start())
-    closing = _fence_end(fence[1]).search(text, _line_end(text, start))
-    return len(text) if closing is None else _after_blank(text, closing.end())
+def _table_stop(text: str, start: int) -> int:
+    """Return the end of the lines with a leading pipe, blank lines after them included."""
+    after = _OTHER_LINE.search(text, start + 1)
+    return len(text) if after is None else _after_blank(text, after.start())
 
 
-def _fence_end(mark: str) -> re.Pattern[str]:
-    count = min(len(mark), _FENCE_MARK_MAX)
-    return re.compile(rf"^[ \t]*{mark[0]}{{{count},}}[ \t\r]*(?:\n|\Z)", re.MULTILINE)
+def _fence_stop(text: str, start: int) -> int:
+    """Return the end of a fence, blank lines after it included; an open one ends with the text."""
+    opening = text[start : _line_end(text, start)].lstrip()
+    mark = opening[0]
+    length = min(len(opening) - len(opening.lstrip(mark)), _FENCE_MARK_MAX)
+    closing = re.compile(rf"^[ \t]*{mark}{{{length},}}[ \t\r]*(?:\n|\Z)", re.MULTILINE)
+    found = closing.search(text, _line_end(text, start))
+    return len(text) if found is None else _after_blank(text, found.end())
+
+
+def _is_underline(text: str, start: int) -> bool:
+    """Whether a line of tildes stands below a heading that is no longer than it."""
+    above = text[text.rfind("\n", 0, max(0, start - 1)) + 1 : start].strip()
+    line = text[start : _line_end(text, start)].strip()
+    return line.strip("~") == "" and 0 < len(above) <= len(line)
 
 
 def _after_blank(text: str, at: int) -> int:

@@ -82,6 +82,11 @@ def with_borders(pieces: Pieces, borders: list[int]) -> Pieces:
     return Pieces(kind=pieces.kind, ends=ends, shape=shape, kept=pieces.kept)
 
 
+def shortest(start: int, ends: list[int]) -> int:
+    """Return the length of the shortest unit; there must be one."""
+    return min(ends[0] - start, min((b - a for a, b in pairwise(ends)), default=1 << 62))
+
+
 def longest(start: int, ends: list[int]) -> int:
     """Return the length of the longest unit; there must be one."""
     return max(ends[0] - start, max((b - a for a, b in pairwise(ends)), default=0))

@@ -2,6 +2,8 @@
 
 import re
 
+from tierfold.text.lengths import WIDE
+
 # One set of characters leads, so that the search skips from one to the next.
 _BREAK = re.compile(
     r"""
@@ -30,11 +32,18 @@ _ALONE, _ITEM, _WORD, _UNDERLINE = 1, 2, 3, 4
 
 SENTENCE_MIN = 12  # characters; shorter sentences are joined to a neighbour on their line
 _SENTENCE_MIN_WIDE = 4  # the same in scripts that end a sentence without a space
-_WIDE = "\u2e80"  # from here on, Chinese, Japanese and Korean
 _ITEM_MIN = 200  # a list item below this stays whole
 _WRAPPED_MIN, _WRAPPED_MAX = 45, 160  # length of a line that was broken to fit a screen
 _LOWERCASE_MIN = 40  # a sentence this long may be followed by a lower-case one
 _WORD_BACK = 24  # characters looked at before a full stop
+_PLAIN_WORD = re.compile(
+    r"""
+    (?: ["'(\[*`\u201c\u2018]*[^\W_][\w'\u2019-]* | "[^"\s]+" )
+    [\])}.,;:!?"'\u201d\u2019*`]* (?=\s|$)
+    """,
+    re.VERBOSE,
+)
+_NUMBERS = re.compile(r"\d+\D+\d+\D+\d+\D+\d")  # a line of listings, not of prose
 
 _ABBREVIATION_WORDS = """
     mr mrs ms dr prof rev gen col capt lt sgt sr jr st vs e.g i.e etc cf al fig figs eq ch
@@ -61,7 +70,8 @@ def cut_prose(text: str, start: int, stop: int) -> list[int]:
                 last = end
             continue
         following = _line(text, end)
-        if _goes_on(text, match, line, following) or _is_blank(text, last, end):
+        is_first = line[0] == paragraph
+        if _goes_on(text, match, line, following, is_first=is_first) or _is_blank(text, last, end):
             line = (end, line[1], line[2]) if is_item else following
             is_item = line[1] == _ITEM
             continue
@@ -92,10 +102,12 @@ def _is_blank(text: str, start: int, stop: int) -> bool:
 
 
 def _is_tiny(text: str, start: int, stop: int) -> bool:
-    return stop - start < (_SENTENCE_MIN_WIDE if text[start] >= _WIDE else SENTENCE_MIN)
+    return stop - start < (_SENTENCE_MIN_WIDE if text[start] >= WIDE else SENTENCE_MIN)
 
 
-def _goes_on(text: str, newline: re.Match[str], line: _Line, following: _Line) -> bool:
+def _goes_on(
+    text: str, newline: re.Match[str], line: _Line, following: _Line, *, is_first: bool
+) -> bool:
     """Whether a sentence goes on behind the line break, or a heading's underline follows."""
     start, kind, indent = line
     _, next_kind, next_indent = following
@@ -106,10 +118,26 @@ def _goes_on(text: str, newline: re.Match[str], line: _Line, following: _Line) -
     at = newline.start()
     if next_kind == _UNDERLINE:
         return text[start:at].strip() != ""
-    if not _WRAPPED_MIN <= at - start <= _WRAPPED_MAX:
+    word = newline.end() + indent
+    if not _WRAPPED_MIN <= at - start <= _WRAPPED_MAX or (is_first and text[word].isupper()):
+        return False  # lines that all begin with a capital are names or titles
+    return _is_wrapped(text, start, at, word)
+
+
+def _is_wrapped(text: str, start: int, stop: int, word: int) -> bool:
+    """Whether a line was broken because the next word did not fit, and not to end it."""
+    tail = text[stop - 3 : stop].rstrip("\r\"'\u201d\u2019\u00bb)*_`")
+    if tail[-1:] in ".!?:\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964":
         return False
-    tail = text[at - 3 : at].rstrip("\r\"'\u201d\u2019\u00bb)*_`")
-    return tail[-1:] not in ".!?:\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964"
+    next_stop = text.find("\n", word, word + _WRAPPED_MAX)
+    if next_stop < 0:
+        next_stop = min(len(text), word + _WRAPPED_MAX)
+    space = text.find(" ", word, next_stop)
+    length = (next_stop if space < 0 else space) - word
+    has_room = stop - start + 1 + length <= next_stop - stop - 1
+    if has_room or _NUMBERS.search(text, start, stop) is not None:
+        return False
+    return _PLAIN_WORD.match(text, word) is not None
 
 
 def _ends_sentence(text: str, last: int, match: re.Match[str], *, is_item: bool) -> bool:

@@ -1,7 +1,7 @@
 """Tables, Markdown or separated values: the header is framing, rows are units."""
 
 from tierfold.text.kinds import TABLE_RULE
-from tierfold.text.long import split_long
+from tierfold.text.lengths import join_short, split_long
 from tierfold.text.pieces import Draft
 from tierfold.text.table import NO_FRAME, Kind
 
@@ -21,7 +21,8 @@ def cut_table(text: str, start: int, stop: int, draft: Draft) -> None:
     frame = draft.open_frame()
     for end in ends[:header]:
         draft.add(end, kind=Kind.TABLE, frame=frame, framing=True)
-    rows = split_long(text, ends[header - 1], ends[header:], length_max=_ROW_MAX)
+    body = ends[header - 1]
+    rows = split_long(text, body, join_short(text, body, ends[header:]), length_max=_ROW_MAX)
     draft.add_all(rows, kind=Kind.TABLE, frame=frame)
 
 

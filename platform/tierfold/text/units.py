@@ -7,8 +7,8 @@ from types import MappingProxyType
 from tierfold.text.json_units import cut_json
 from tierfold.text.keep import kept_spans
 from tierfold.text.kinds import guess_kind
+from tierfold.text.lengths import LENGTH_MAX, join_short, split_long
 from tierfold.text.lines import cut_code, cut_dialogue, cut_log, split_turn_or_block
-from tierfold.text.long import LENGTH_MAX, split_long
 from tierfold.text.markdown import cut_markdown, has_parts
 from tierfold.text.pieces import Draft, Pieces, with_borders
 from tierfold.text.prose import SENTENCE_MIN, cut_prose
@@ -64,7 +64,7 @@ def _cut_by_kind(text: str, kind: Kind) -> Pieces:
     elif kind is Kind.PROSE and len(text) > LENGTH_MAX // 10 and has_parts(text):
         cut_markdown(text, draft)
     else:
-        ends = _PLAIN[kind](text, 0, len(text))
+        ends = join_short(text, 0, _PLAIN[kind](text, 0, len(text)))
         is_prose = kind is Kind.PROSE
         ends = split_long(text, 0, ends) if is_prose else split_turn_or_block(text, 0, ends)
         return Pieces(kind=kind, ends=ends)

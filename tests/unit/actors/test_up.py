@@ -172,7 +172,7 @@ def test_a_driver_that_does_not_stop_is_killed(
 ) -> None:
     """Ctrl-C ends, whatever hangs."""
     script = tmp_path / "driver"
-    script.write_text("#!/bin/sh\necho '{\"step\": \"ready\"}'\nsleep 60\n")
+    script.write_text('#!/bin/sh\necho \'{"step": "ready"}\'\nsleep 60\n')
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     monkeypatch.setattr(runtime, "_STOP_WAIT_S", 0.1)

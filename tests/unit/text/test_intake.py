@@ -289,6 +289,35 @@ def test_what_providers_refuse_is_refused_by_path(messages: tuple[Message, ...],
     assert len(lenient.rows) == len(messages)
 
 
+_ROWS = st.one_of(
+    st.builds(_row, st.sampled_from(["system", "user", "assistant", "function"]), _ANY_TEXT),
+    st.builds(_call, st.sampled_from("abc"), st.sampled_from("cde"), content=st.none() | _ANY_TEXT),
+    st.builds(_result, st.sampled_from("abcde"), _ANY_TEXT),
+)
+
+
+@given(messages=st.lists(_ROWS, max_size=12).map(tuple))
+def test_any_chat_is_read_when_lenient(messages: tuple[Message, ...]) -> None:
+    """Every row has a frame, verbatim rows are pinned whole, and the count is exact."""
+    intake = _chat(*messages, strict=False)
+    units, frames = intake.units, intake.units.frames
+
+    texts = sum(_COUNTER.count(text) for message in messages for text in message.texts())
+    assert intake.tokens == texts + _overhead(messages) + 3
+    assert [row.message for row in intake.rows] == list(range(len(messages)))
+    shown = np.array([message.role in ("tool", "function") for message in messages], np.bool_)
+    extra = int(frames.tokens.sum()) - int(units.tokens[units.framing].sum()) - _overhead(messages)
+    assert 0 <= extra <= shown.sum()
+    for row, is_pinned in zip(intake.rows, intake.row_is_pinned.tolist(), strict=True):
+        if is_pinned:
+            mine = [b.origin.message == row.message for b in intake.blocks]
+            assert frames.pinned[row.frame]
+            assert units.pinned[np.array(mine, np.bool_)[units.block]].all()
+    inner = frames.parent != NO_FRAME
+    assert (frames.parent[inner] < np.flatnonzero(inner)).all()
+    assert not (frames.pinned[inner] & ~frames.pinned[frames.parent[inner]]).any()
+
+
 def test_an_orphan_result_has_its_own_frame_when_lenient() -> None:
     """Without its call it stands alone; a second result joins the first."""
     lenient = _chat(_result("x"), _call("a"), _result("a"), _result("a"), strict=False)
@@ -328,6 +357,12 @@ def test_older_function_calls_are_paired_too() -> None:
         (
             MessagesSource(messages=(_row("assistant", raw={"refusal": "\ud8ff"}),)),
             "messages[0].refusal",
+        ),
+        (
+            MessagesSource(
+                messages=(_row("assistant", raw={"function_call": {"arguments": "\ud8ff"}}),)
+            ),
+            "messages[0].function_call.arguments",
         ),
         (
             MessagesSource(

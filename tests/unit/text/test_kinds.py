@@ -55,6 +55,7 @@ _YAML = "kind: Pod\nmetadata:\n  name: web\n  labels:\n    app: web\nspec:\n  re
         ("a,b,c\n1,2,3\n4,5,6\n", Kind.TABLE),
         ('name,price\n"A, b",3\nx,5\n', Kind.TABLE),
         ("a\tb\n1\t2\n3\t4", Kind.TABLE),
+        ("Red,white.\nOne,two.\nThree,four.\n", Kind.PROSE),
         ("Red, white, blue\nOne, two\nThree\n", Kind.PROSE),
         ("user: hi\nassistant: hello\n", Kind.DIALOGUE),
         ("Ann: hi\nBob: hello\nand more\nAnn: yes\n", Kind.DIALOGUE),

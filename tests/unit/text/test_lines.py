@@ -97,17 +97,22 @@ def test_a_quoted_cell_may_hold_line_breaks() -> None:
     text = "a,b,c\n" + '1,"two,three\n' + "".join(rows * 5)
     assert len(_frames(text)) > 100
 
+    text = "a,b,c\n" + "".join(rows) + '1,"two,three\nand more'
+    assert _frames(text)[-1][0] == '1,"two,three\nand more'
+
 
 def test_blank_lines_belong_to_the_row_above() -> None:
     """A table has no units of white space alone."""
-    text = "\na,b,c\n\n1,2,3\n4,5,6\n\n\n7,8,9"
+    units = ["\na,b,c\n\n", "11,22,33\n", "44,55,66\n\n\n", "77,88,99"]
 
-    assert [unit for unit, *_ in _frames(text)] == [
-        "\na,b,c\n\n",
-        "1,2,3\n",
-        "4,5,6\n\n\n",
-        "7,8,9",
-    ]
+    assert [unit for unit, *_ in _frames("".join(units))] == units
+
+
+def test_rows_of_a_few_characters_share_a_unit() -> None:
+    """A unit costs a marker when it goes, so it holds at least eight characters."""
+    units = _frames("a,b,c\n" + "1,2,3\n" * 5)
+
+    assert [unit for unit, *_ in units] == ["a,b,c\n", *["1,2,3\n1,2,3\n"] * 2, "1,2,3\n"]
 
 
 def test_a_table_of_a_header_alone_has_no_frame() -> None:
@@ -126,6 +131,15 @@ def test_a_table_in_prose_is_a_frame() -> None:
     kinds = [kind for *_, kind in units]
     assert kinds == [Kind.PROSE] + [Kind.TABLE] * 3 + [Kind.PROSE] * 4
     assert [framing for _, _, framing, _ in units] == [False, True, True] + [False] * 5
+
+
+def test_a_heading_with_tildes_below_is_no_fence() -> None:
+    """They underline the heading, as in reStructuredText."""
+    section = "A heading\n~~~~~~~~~\n\nSome words of prose that stand below the heading.\n\n"
+    units = _frames(section * 4)
+
+    assert {(frame, kind) for _, frame, _, kind in units} == {(NO_FRAME, Kind.PROSE)}
+    assert units[0][0] == "A heading\n~~~~~~~~~\n\n"
 
 
 def test_a_large_fence_is_a_frame_and_its_lines_are_code() -> None:

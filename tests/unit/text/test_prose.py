@@ -36,10 +36,28 @@ def _units(text: str) -> list[str]:
             "   indented paragraph broken by hand after some words\n   and going on.\n",
             "   Next one.",
         ],
+        ["A stop after much space" + " " * 30 + ".", " And then another sentence."],
+        ["Yes.\nNo.\n", "Perhaps so.\n", "No more\n"],
         ["这是一句话。", "还有一句\uff01", "真的不知道吗\uff1f\n", "没有句号"],
         ["नमस्ते दुनिया।", " यह दूसरा वाक्य है।"],
         ["هل هذا سؤال؟", " نعم هذا سؤال كبير."],
         ["\n\nText after blank lines.\n", "And blank ones at the end.\n  \n "],
+        [
+            "src/package/module_one.py:12: value = compute(argument)\n",
+            "src/package/module_two.py:9: value = compute(argument, other)\n",
+        ],
+        [
+            "drwxr-xr-x 2 root root 4096 Nov 24 12:05 one_directory\n",
+            "drwxr-xr-x 2 root root 4096 Nov 24 12:06 two_directory\n",
+        ],
+        [
+            "A title of a page about something that is quite long\n",
+            "Another title of a page, no shorter than that before\n",
+        ],
+        [
+            "the first of two lines that both stand by themselves\n",
+            "here a word more would have found its place on the line above it\n",
+        ],
         ["> a quoted line that is long enough to be wrapped by hand\n", "> and another\n"],
         ["Key: a value that is long enough to have been broken here\n", "Other: value\n"],
     ],

@@ -1,12 +1,15 @@
-"""Cutting what is too long for one unit, never inside what is read as one character."""
+"""Units of a sensible length: neither far too long nor a few characters."""
 
 import unicodedata
 from collections.abc import Iterator
 from itertools import chain
 
-from tierfold.text.pieces import longest
+from tierfold.text.pieces import longest, shortest
 
 LENGTH_MAX = 1_000  # characters of a unit; about 250 tokens of English
+LENGTH_MIN = 8  # a shorter unit costs more than it holds
+_LENGTH_MIN_WIDE = 4
+WIDE = "\u2e80"  # from here on Chinese, Japanese and Korean, which say more a character
 _TARGET = 500  # what a longer one is cut to
 _LOOK_BACK = 32  # characters; longer clusters exist only in hostile text
 
@@ -16,10 +19,28 @@ _ZERO_WIDTH_JOINER = "\u200d"
 def split_long(
     text: str, start: int, ends: list[int], *, length_max: int = LENGTH_MAX
 ) -> list[int]:
-    """Return the ends with every unit over the maximum cut at whitespace, else at a character."""
+    """Return the ends with every unit over the maximum cut at whitespace, else at a character.
+
+    Never inside what is read as one character.
+    """
     if not ends or ends[-1] - start <= length_max or longest(start, ends) <= length_max:
         return ends
     return list(chain.from_iterable(_split(text, a, b, length_max) for a, b in _spans(start, ends)))
+
+
+def join_short(text: str, start: int, ends: list[int]) -> list[int]:
+    """Return the ends without those of units under the minimum, which go to the next unit."""
+    if not ends or shortest(start, ends) >= LENGTH_MIN:
+        return ends
+    joined = []
+    last = start
+    for end in ends:
+        if end - last >= (_LENGTH_MIN_WIDE if text[last] >= WIDE else LENGTH_MIN):
+            joined.append(end)
+            last = end
+    if last < ends[-1]:
+        joined.append(ends[-1])
+    return joined
 
 
 def safe_cut(text: str, at: int) -> int:

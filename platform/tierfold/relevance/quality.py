@@ -1,0 +1,201 @@
+"""How much of the needed evidence a selection keeps: calibrated, and cheap for many selections."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tierfold.relevance.model import QUERY_FREE, sigmoid
+from tierfold.relevance.ranking import Ranking
+from tierfold.relevance.signals import DoubleArray
+from tierfold.relevance.vocabulary import BRACKET
+from tierfold.relevance.weights import coefficients
+from tierfold.relevance.working import WorkingSet
+from tierfold.text.table import BoolArray, Kind, Role
+
+_GRID = 256  # selections looked at by smallest_budget
+_TINY = 1e-9
+_SLIGHT = 1e-3  # probabilities below this are told apart no further
+_ALMOST = 0.02  # keeps ln(1 - share) finite where the whole mass is kept
+_HEAD = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What a selection is expected to keep."""
+
+    expected: float  # expected share of the needed evidence, 0..1
+    p_floor: float  # probability that the share reaches the floor; 1.0 when none was asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibrator:
+    """Two logistics over the same measures; those that grow with the selection weigh >= 0.
+
+    So quality never falls when a unit is added. expected = sigmoid(measures @ expected_weights);
+    p_floor = sigmoid(measures @ floor_weights - floor terms), less for a higher floor.
+    """
+
+    expected_weights: DoubleArray  # (m,)
+    floor_weights: DoubleArray  # (m,)
+    floor_terms: DoubleArray  # (3,) >= 0, of `floor_terms`
+
+    @classmethod
+    def load(cls, stored: dict[str, Any]) -> "Calibrator":
+        """Make a calibrator of its stored form."""
+        return cls(
+            expected_weights=np.array(stored["expected_weights"], dtype=np.float64),
+            floor_weights=np.array(stored["floor_weights"], dtype=np.float64),
+            floor_terms=np.array(stored["floor_terms"], dtype=np.float64),
+        )
+
+    def expected(self, measures: DoubleArray) -> DoubleArray:
+        """Return the expected share for each row of measures."""
+        return sigmoid(measures @ self.expected_weights)
+
+    def p_floor(self, measures: DoubleArray, floor: float) -> DoubleArray:
+        """Return the probability of reaching the floor for each row of measures."""
+        return sigmoid(measures @ self.floor_weights - floor_terms(floor) @ self.floor_terms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selections:
+    """s selections of one ranking, by what they keep and leave."""
+
+    mass: DoubleArray  # (s,) kept share of the summed probability
+    square_mass: DoubleArray  # (s,) the same of the squares
+    best_dropped: DoubleArray  # (s,) largest probability that was left out
+    ratio: DoubleArray  # (s,) kept share of the tokens
+
+
+GROWING_COUNT = 21  # measures that grow with the selection: 7, each times (1, trace, code)
+
+
+def measures(selections: Selections, facts: DoubleArray) -> DoubleArray:
+    """Return the rows the calibrators read, (s, GROWING_COUNT + facts + 1)."""
+    ratio = np.maximum(selections.ratio, _SLIGHT)
+    growing = np.stack(
+        [
+            selections.mass,
+            selections.square_mass,
+            -np.log(1.0 + _ALMOST - selections.mass),
+            -selections.best_dropped,
+            -np.log(selections.best_dropped + _SLIGHT),
+            ratio,
+            np.log(ratio),
+        ],
+        axis=1,
+    )
+    trace, code = facts[0], facts[1]
+    rest = np.broadcast_to(np.append(facts, 1.0), (len(ratio), len(facts) + 1))
+    return np.concatenate([growing, trace * growing, code * growing, rest], axis=1)
+
+
+def floor_terms(floor: float) -> DoubleArray:
+    """Return what grows with the floor."""
+    return np.array([floor, floor * floor, -np.log(1.0 + _ALMOST - min(floor, 1.0))])
+
+
+def facts_of(working: WorkingSet, probability: DoubleArray) -> DoubleArray:
+    """Return what is known of a ranked table before anything is selected from it."""
+    units = working.units
+    count = max(len(units), 1)
+    mass = float(probability.sum())
+    ordered = np.sort(probability)[::-1]
+    share = probability / (mass + _TINY)
+    entropy = float(-(share * np.log(share + _TINY)).sum()) / np.log(count + 1.0)
+    head = float(ordered[:_HEAD].sum())
+    return np.array(
+        [
+            float((units.role == Role.TOOL).any()),
+            float((units.kind == Kind.CODE).mean()) if len(units) else 0.0,
+            float((working.postings.marks[:, BRACKET] > 0).mean()) if len(units) else 0.0,
+            np.log(mass + _SLIGHT),
+            mass,
+            float(ordered[:1].sum()),
+            head,
+            head / (mass + _TINY),
+            float(ordered[2 * _HEAD - 1]) if len(ordered) >= 2 * _HEAD else 0.0,
+            entropy,
+            np.log(count),
+            np.log(float(units.tokens.sum()) + 1.0),
+        ],
+    )
+
+
+def estimate_quality(
+    working: WorkingSet,
+    ranking: Ranking,
+    kept: BoolArray,
+    *,
+    stage: str,
+    floor: float | None,
+) -> Quality:
+    """Estimate what a selection keeps; exactly 1 where every unit is kept."""
+    chosen = ~working.units.framing
+    if bool(kept[chosen].all()):
+        return Quality(expected=1.0, p_floor=1.0)
+    probability = ranking.probability.astype(np.float64)[chosen]
+    order = np.argsort(~kept[chosen], kind="stable")
+    cut = np.array([int(kept[chosen].sum())])
+    tokens = working.units.tokens[chosen].astype(np.float64)
+    selections = prefixes(probability[order], tokens[order], cut)
+    rows = measures(selections, facts_of(working, probability))
+    calibrator = _calibrator(QUERY_FREE if ranking.query_free else stage)
+    sure = 1.0 if floor is None or floor <= 0 else float(calibrator.p_floor(rows, floor)[0])
+    return Quality(expected=float(calibrator.expected(rows)[0]), p_floor=sure)
+
+
+def smallest_budget(working: WorkingSet, ranking: Ranking, *, stage: str, floor: float) -> int:
+    """Return the tokens of the densest units whose expected quality reaches the floor.
+
+    At most all tokens. Looks at _GRID selections, spaced closer where few tokens are kept.
+    """
+    units = working.units
+    chosen = np.flatnonzero(~units.framing)
+    if not len(chosen):
+        return 0
+    tokens = units.tokens[chosen].astype(np.float64)
+    order = density_order(ranking, tokens, chosen, units.pinned[chosen])
+    probability, tokens = ranking.probability.astype(np.float64)[chosen][order], tokens[order]
+    share = np.linspace(0.0, 1.0, _GRID) ** 2
+    total = np.cumsum(tokens)
+    cuts = np.unique(np.searchsorted(total, share * total[-1], side="left") + 1)
+    cuts = np.minimum(cuts, len(chosen))
+    rows = measures(prefixes(probability, tokens, cuts), facts_of(working, probability))
+    expected = _calibrator(QUERY_FREE if ranking.query_free else stage).expected(rows)
+    enough = np.flatnonzero((expected >= floor) | (cuts == len(chosen)))
+    return int(total[cuts[enough[0]] - 1])
+
+
+def density_order(
+    ranking: Ranking,
+    tokens: DoubleArray,
+    chosen: NDArray[np.int64],
+    pinned: BoolArray,
+) -> NDArray[np.int64]:
+    """Order some units as a greedy selection takes them: pinned ones first, then the densest."""
+    probability = ranking.probability[chosen].astype(np.float64)
+    density = probability / np.maximum(tokens, 1.0) ** ranking.density_exponent
+    return np.lexsort((-density, ~pinned))
+
+
+def prefixes(probability: DoubleArray, tokens: DoubleArray, cuts: NDArray[np.int64]) -> Selections:
+    """Measure the selections that keep the first `cut` units of an order."""
+    mass = np.concatenate([[0.0], np.cumsum(probability)])
+    square = np.concatenate([[0.0], np.cumsum(probability**2)])
+    spent = np.concatenate([[0.0], np.cumsum(tokens)])
+    dropped = np.append(np.maximum.accumulate(probability[::-1])[::-1], 0.0)
+    return Selections(
+        mass=np.minimum(mass[cuts] / (mass[-1] + _TINY), 1.0),
+        square_mass=np.minimum(square[cuts] / (square[-1] + _TINY), 1.0),
+        best_dropped=dropped[cuts],
+        ratio=spent[cuts] / max(spent[-1], 1.0),
+    )
+
+
+@cache
+def _calibrator(stage: str) -> Calibrator:
+    return Calibrator.load(coefficients()["quality"][stage])
