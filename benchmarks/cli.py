@@ -28,7 +28,7 @@ from benchmarks.meter import PICTURES, Options, finish, parse, parser, say, tabl
 
 ROUNDS, ROUNDS_QUICK = 15, 7
 TOKENS = 100_000
-QUESTION = "What happens when an exception is raised inside the body of a with statement?"
+QUESTION = "When are the default parameter values of a function evaluated?"
 FLOOR = ("-c", "import numpy, orjson; from pydantic import BaseModel")
 TARGET = 3.0
 

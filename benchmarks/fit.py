@@ -224,7 +224,7 @@ def calibrated(calibration: dict[str, Any], example: Example, score: Array, stag
     facts = context_facts(example.features[stage], score) @ np.array(calibration["weights"])
     probability = sigmoid(calibration["intercept"] + calibration["slope"] * score + facts)
     if stage == BALANCED:
-        return discount_duplicates(probability, example.working.signals)
+        return discount_duplicates(probability, example.working.postings)
     return probability
 
 

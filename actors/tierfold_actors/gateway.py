@@ -15,8 +15,8 @@ from tierfold.errors import OverloadError, TierfoldError
 from tierfold.ports import Clock
 from tierfold_actors.answering import EVENT_MEDIA_TYPE, Call, Reply, Route, problem_reply
 from tierfold_actors.arrival import Arrival, Body, BodyLedger, request_id, started_ms
+from tierfold_actors.description import describe
 from tierfold_actors.keys import Keyring
-from tierfold_actors.openapi import describe
 from tierfold_actors.preferences import wait_ms
 from tierfold_actors.problems import RouteError, problem_reply_body
 from tierfold_actors.stream import events, first_shown

@@ -1,227 +1,45 @@
-"""The routes as OpenAPI describes them; run as a module, it writes `openapi.json`.
+"""`python -m tierfold_actors.openapi` writes the description of the routes to `openapi.json`."""
 
-Bodies are read as raw bytes and answered as raw bytes: the models are for the description only.
-"""
-
+import importlib.metadata
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import cast
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-from starlette.requests import Request
-from starlette.responses import Response
 
-from tierfold.wire import PROBLEM_MEDIA_TYPE, AnswerModel, CompressModel, ProcessModel
-from tierfold.wire.compress import CompressAnswerModel
+from tierfold.config import Limits
+from tierfold.engine import MonotonicClock
+from tierfold_actors.gateway import Desk, create_api
+from tierfold_actors.keys import Keyring
+from tierfold_actors.work import Work
 
-_PATH = Path(__file__).parents[2] / "openapi.json"
-_REF = "#/components/schemas/{model}"
-_SUMMARY = "Folds chats, documents and logs to what a question needs, inside a budget."
-_COMPRESS = "/v1/compress"
-_MEANINGS = {
-    401: "no valid API key",
-    413: "a limit of size, count or depth is passed",
-    422: "malformed, or the budget is too small for what must be kept",
-    500: "a bug of ours",
-    503: "too many requests wait; see Retry-After",
-}
-_TIMED_OUT: dict[int | str, dict[str, Any]] = {  # written by the ingress, not by us
-    408: {
-        "description": "the hard limit of x-request-timeout-seconds has passed",
-        "content": {"text/plain": {"schema": {"type": "string"}}},
-    }
-}
-_BYPASS_HEADER: dict[str, Any] = {
-    "name": "x-tierfold-bypass",
-    "in": "header",
-    "required": False,
-    "description": "`true` answers with the input (also as `x-headroom-bypass`)",
-    "schema": {"type": "string"},
-}
-_PROCESS_HEADERS: tuple[dict[str, Any], ...] = (
-    _BYPASS_HEADER,
-    {
-        "name": "Prefer",
-        "in": "header",
-        "required": False,
-        "description": "`wait=0.2`: soft deadline in seconds when the body names none",
-        "schema": {"type": "string"},
-    },
-)
-
-Handler = Callable[[Request], Awaitable[Response]]
+PATH = Path(__file__).parents[2] / "openapi.json"
 
 
-class ProblemModel(BaseModel):
-    """A problem document (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-
-
-class OpenAIErrorDetailModel(BaseModel):
-    """What went wrong, in OpenAI's names."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str
-
-
-class OpenAIErrorModel(BaseModel):
-    """An error on an OpenAI-shaped route."""
-
-    error: OpenAIErrorDetailModel
-
-
-class ReadyModel(BaseModel):
-    """Whether new requests would be taken, and how many wait."""
-
-    status: Literal["ready", "busy"]
-    waiting: int
-
-
-class Handlers(Protocol):
-    """The handlers to describe."""
-
-    async def process(self, request: Request) -> Response:
-        """`POST /v1/process`."""
-        ...
-
-    async def compress(self, request: Request) -> Response:
-        """`POST /v1/compress`."""
-        ...
-
-    async def livez(self) -> dict[str, str]:
-        """`GET /livez`."""
-        ...
-
-    async def readyz(self) -> Response:
-        """`GET /readyz`."""
-        ...
-
-    async def health(self) -> dict[str, str]:
-        """`GET /health`."""
-        ...
-
-
-def describe(api: FastAPI, handlers: Handlers) -> None:
-    """Register the routes, and the description that /docs and openapi.json show."""
-    api.add_api_route(
-        "/v1/process",
-        handlers.process,
-        methods=["POST"],
-        tags=["fold"],
-        response_model=None,
-        responses={200: _answer_description(), **_problems(401, 413, 422, 500, 503), **_TIMED_OUT},
-        openapi_extra=_request_of("ProcessModel", _PROCESS_HEADERS),
-    )
-    api.add_api_route(
-        _COMPRESS,
-        handlers.compress,
-        methods=["POST"],
-        tags=["fold"],
-        response_model=None,
-        responses={
-            200: {"description": "the same rows, some shorter", "model": CompressAnswerModel},
-            **_openai_errors(401, 413, 422, 500, 503),
-            **_TIMED_OUT,
-        },
-        openapi_extra=_request_of("CompressModel", (_BYPASS_HEADER,)),
-    )
-    api.add_api_route("/livez", handlers.livez, methods=["GET"], tags=["health"])
-    api.add_api_route(
-        "/readyz",
-        handlers.readyz,
-        methods=["GET"],
-        tags=["health"],
-        response_model=None,
-        responses={
-            200: {"description": "takes requests", "model": ReadyModel},
-            503: {"description": "too many requests wait", "model": ReadyModel},
-        },
-    )
-    api.add_api_route("/health", handlers.health, methods=["GET"], tags=["health"])
-    api.openapi = lambda: _described(api)  # type: ignore[method-assign]  # FastAPI's own recipe
-
-
-def _described(api: FastAPI) -> dict[str, Any]:
-    """Return FastAPI's description plus the models that only raw bodies have."""
-    if api.openapi_schema is None:
-        schema = get_openapi(
-            title=api.title, version=api.version, summary=_SUMMARY, routes=api.routes
+def bare_api() -> FastAPI:
+    """Return the application without an engine: it can be described, but not called."""
+    return create_api(
+        Desk(
+            work=cast("Work", None),
+            keyring=Keyring(None),
+            clock=MonotonicClock(),
+            limits=Limits(),
+            version=importlib.metadata.version("tierfold"),
         )
-        components = schema.setdefault("components", {})
-        components.setdefault("schemas", {}).update(_raw_models())
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        api.openapi_schema = schema
-    return api.openapi_schema
-
-
-def _raw_models() -> dict[str, Any]:
-    bodies: list[type[BaseModel]] = [ProcessModel, CompressModel, ProblemModel, OpenAIErrorModel]
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in bodies], ref_template=_REF
     )
-    models: dict[str, Any] = definitions["$defs"]
-    return models
 
 
-def _request_of(model: str, headers: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": _REF.format(model=model)}}}
-    return {
-        "requestBody": {"required": True, "content": content},
-        "parameters": list(headers),
-        # The second, empty entry: without a keys file no key is asked for.
-        "security": [{"key": []}, {}],
-    }
-
-
-def _answer_description() -> dict[str, Any]:
-    header = {"schema": {"type": "string"}}
-    return {
-        "description": "the folded sources; as events, `stage` per stage and then `result`",
-        "model": AnswerModel,
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        "headers": {
-            "Server-Timing": {"description": "milliseconds per stage, total, handler", **header},
-            "x-tierfold-tokens-saved": header,
-            "x-tierfold-stage": {"description": "the last stage that ran", **header},
-            "x-tierfold-quality": {"description": "expected quality, 0..1", **header},
-        },
-    }
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemModel")}}}
-    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
-
-
-def _openai_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {"application/json": {"schema": {"$ref": _REF.format(model="OpenAIErrorModel")}}}
-    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
-
-
-def document(api: FastAPI) -> str:
-    """Return the description as the text of `openapi.json`."""
-    return json.dumps(api.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def document() -> str:
+    """Return the text of `openapi.json`."""
+    description = bare_api().openapi()
+    return json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    """Write `openapi.json` at the root of the repository."""
-    from tierfold_actors.bare import bare_api  # noqa: PLC0415  # it imports this module
-
-    _PATH.write_text(document(bare_api()), "utf-8")
-    sys.stdout.write(f"wrote {_PATH}\n")
+    """Write the file at the root of the repository."""
+    PATH.write_text(document(), "utf-8")
+    sys.stdout.write(f"wrote {PATH}\n")
 
 
 if __name__ == "__main__":

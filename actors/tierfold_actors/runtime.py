@@ -131,15 +131,24 @@ def running(
                 env={**_PATIENCE, **environment, **_QUIET, **settings, RUN_VARIABLE: run.id},
                 start_new_session=True,  # the terminal's Ctrl-C is for the caller
             )
-        run_file = write_run(run)
-        wait_s = _HURRIED_STOP_WAIT_S
-        try:
-            _follow(driver, run, on_step)
-            wait_s = _STOP_WAIT_S
-            yield Server(url=run.url, run=run, folder=folder, driver=driver)
-        finally:
-            _stop(driver, run, wait_s=wait_s)
-            run_file.unlink(missing_ok=True)
+        with _announced(run):
+            wait_s = _HURRIED_STOP_WAIT_S
+            try:
+                _follow(driver, run, on_step)
+                wait_s = _STOP_WAIT_S
+                yield Server(url=run.url, run=run, folder=folder, driver=driver)
+            finally:
+                _stop(driver, run, wait_s=wait_s)
+
+
+@contextlib.contextmanager
+def _announced(run: Run) -> Iterator[None]:
+    """Let `doctor` know about the run while the block lasts."""
+    file = write_run(run)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def require_safe(host: str, environment: Mapping[str, str] = os.environ) -> None:

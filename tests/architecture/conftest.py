@@ -39,4 +39,4 @@ def texts() -> dict[Path, str]:
 @pytest.fixture(scope="session")
 def trees(texts: dict[Path, str]) -> dict[Path, ast.Module]:
     """Every Python file of the project, parsed."""
-    return {path: ast.parse(text) for path, text in texts.items() if path.suffix == ".py"}
+    return {p: ast.parse(text, str(p)) for p, text in texts.items() if p.suffix == ".py"}

@@ -120,24 +120,24 @@ def test_one_line_of_five_megabytes(tierfold: Run) -> None:
     assert 0 < len(ended.stdout) < 2_000
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_who_leaves_early_ends_it_quietly(
-    environment: dict[str, str], reference: Path
+    environment: dict[str, str], reference: Path, unbuffered: str
 ) -> None:
     """`| head -c 10` is no failure to talk about; the code says the output was cut."""
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [SCRIPTS / "tierfold", "compress", reference, "-q"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment,
-    )
-    assert running.stdout is not None
-    running.stdout.read(10)
-    running.stdout.close()
+        env=environment | {"PYTHONUNBUFFERED": unbuffered},
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.read(10)
+        running.stdout.close()
 
-    assert running.stderr is not None
-    assert running.stderr.read() == b""
-    assert running.wait(50) == 141
-    running.stderr.close()
+        assert running.stderr.read() == b""
+        assert running.wait(50) == 141
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr", "stdin"])

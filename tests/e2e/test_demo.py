@@ -33,7 +33,7 @@ def test_the_first_half_runs_without_ray(
     assert DEFAULT_ASK in said
     assert "fast" in said
     assert "->" in said
-    assert "__exit__" in said
+    assert "evaluated from left to right" in said
     assert "pip install 'tierfold[ray]'" in said
 
 

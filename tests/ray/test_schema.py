@@ -11,7 +11,7 @@ from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
 from tests.ray.server import KEY, Up
 
-from tierfold_actors.bare import bare_api
+from tierfold_actors.openapi import bare_api
 
 EXAMPLES = 20  # per route and mode
 HELD = (

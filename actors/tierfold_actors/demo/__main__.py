@@ -9,7 +9,7 @@ from tierfold.cli.screen import Screen
 from tierfold.errors import CallerError
 from tierfold_actors.demo.in_process import show_in_process
 
-DEFAULT_ASK = "What happens when an exception is raised inside the body of a with statement?"
+DEFAULT_ASK = "When are the default parameter values of a function evaluated?"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import importlib.resources
 import json
-import shlex
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ from tierfold_actors.demo.server import ServerDiedError, server
 CHAT_TOKENS = 500
 
 _REQUEST_S_MAX = 60.0
-_SHOWN_CHARACTERS = 40
 
 Json = dict[str, Any]
 
@@ -47,8 +46,9 @@ def show_over_http(ask: str, here: Answer, screen: Screen, *, keep: bool) -> int
 def _tour(url: str, ask: str, here: Answer, screen: Screen) -> None:
     sources = [{"document": {"title": each.title, "text": each.text}} for each in reference()]
     body = {"ask": ask, "sources": sources, "budget": {"max_tokens": TOKENS}}
+    shown = f'{{"document": {{"title": "assert", "text": "..."}}}}, and {len(sources) - 1} more'
     with httpx.Client(base_url=url, timeout=_REQUEST_S_MAX, trust_env=False) as client:
-        _show_curl(url, _shortened(body), screen)
+        _show_curl(url, ask, shown, TOKENS, screen)
         first = ask_server(client, body, screen)
         again = ask_server(client, body, Screen(None))
         _chat(client, url, screen)
@@ -60,21 +60,21 @@ def _tour(url: str, ask: str, here: Answer, screen: Screen) -> None:
 
 def _chat(client: httpx.Client, url: str, screen: Screen) -> None:
     chat = example_chat()
+    ask, rows = chat["ask"], chat["messages"]
+    screen.line()
+    screen.line(f"  Now a chat of {len(rows)} rows with tool calls, to {CHAT_TOKENS} tokens.")
+    _show_curl(url, ask, '{"messages": [{"role": "system", ...}, ...]}', CHAT_TOKENS, screen)
     body = {
-        "ask": chat["ask"],
-        "sources": [{"messages": chat["messages"]}],
+        "ask": ask,
+        "sources": [{"messages": rows}],
         "budget": {"max_tokens": CHAT_TOKENS},
     }
-    screen.line()
-    screen.line(f"  now a chat of {len(chat['messages'])} rows, to {CHAT_TOKENS} tokens")
-    screen.line(f"  question  {chat['ask']}")
-    _show_curl(url, {**body, "sources": "[{messages: ...}]"}, screen)
     seen = ask_server(client, body, screen)
     screen.line()
     for row in seen.body["sources"][0]["messages"]:
-        text = row.get("content") or _calls(row)
-        line = " ".join(f"{row['role']:<9} {text}".split("\n"))
-        screen.line(f"    {line[: screen.width - 4]}")
+        text = " ".join((row.get("content") or _calls(row)).split())
+        line = textwrap.shorten(text, screen.width - 14, placeholder=" ...")
+        screen.line(f"    {screen.paint(row['role'].ljust(9), 'dim')} {line}")
 
 
 def example_chat() -> Json:
@@ -141,7 +141,7 @@ def _show_result(seen: Seen, screen: Screen) -> None:
 
 def _compare(here: Answer, warm: Answer, first: Seen, again: Seen, screen: Screen) -> None:
     def row(name: str, *cells: str) -> None:
-        screen.line(f"  {name:<26}" + "".join(f"{cell:>14}" for cell in cells))
+        screen.line(f"  {name:<32}" + "".join(f"{cell:>14}" for cell in cells))
 
     body = again.body
     there = body["usage"]["prompt_tokens"]
@@ -149,7 +149,9 @@ def _compare(here: Answer, warm: Answer, first: Seen, again: Seen, screen: Scree
     row("", "in process", "over HTTP")
     row("tokens", f"{here.tokens:,}", f"{there:,}")
     row("quality", percent(here.quality.expected), percent(body["quality"]["expected"]))
-    row("pipeline, first time", milliseconds(here.timing.total_ms), milliseconds(first_ms))
+    row(
+        "pipeline, first (loads tables)", milliseconds(here.timing.total_ms), milliseconds(first_ms)
+    )
     row("pipeline, again", milliseconds(warm.timing.total_ms), milliseconds(again_ms))
     row("whole request, again", milliseconds(warm.timing.total_ms), milliseconds(again.wall_ms))
     kept = [source["document"]["text"] for source in body["sources"]]
@@ -157,18 +159,17 @@ def _compare(here: Answer, warm: Answer, first: Seen, again: Seen, screen: Scree
     row("same text", "yes" if same else "no", "")
 
 
-def _show_curl(url: str, body: Json, screen: Screen) -> None:
-    text = json.dumps(body, ensure_ascii=False)
+def _show_curl(url: str, ask: str, sources: str, tokens: int, screen: Screen) -> None:
+    """Write the line a person would type; the sources are shortened, for eyes only."""
+    question = json.dumps(ask).replace("'", "'\\''")  # as a shell wants it inside quotes
+    lines = (
+        f"$ curl -N {url}/v1/process -H 'Content-Type: application/json' \\",
+        "    -H 'Accept: text/event-stream' \\",
+        f"""    -d '{{"ask": {question},""",
+        f"""         "sources": [{sources}],""",
+        f"""         "budget": {{"max_tokens": {tokens}}}}}'""",
+    )
     screen.line()
-    screen.line(f"  $ curl -N {url}/v1/process -H 'Content-Type: application/json' \\")
-    screen.line("      -H 'Accept: text/event-stream' \\")
-    screen.line(screen.paint(f"      -d {shlex.quote(text)}", "dim"))
+    for line in lines:
+        screen.line("  " + screen.paint(line, "dim"))
     screen.line()
-
-
-def _shortened(body: Json) -> Json:
-    """Return the body with one short source, for eyes only."""
-    document = body["sources"][0]["document"]
-    text = " ".join(document["text"].split())[:_SHOWN_CHARACTERS] + "..."
-    more = f"... {len(body['sources']) - 1} more ..."
-    return {**body, "sources": [{"document": {**document, "text": text}}, more]}

@@ -73,7 +73,6 @@ def _wait_until_ready(child: subprocess.Popen[bytes], url: str, log: Path, scree
                 msg = f"the server ended with exit code {child.returncode} before it was ready"
                 raise ServerDiedError(msg)
             if ready:
-                screen.line(f"  ready after {time.monotonic() - began:.0f} s")
                 return
             time.sleep(_POLL_S)
     msg = f"the server was not ready after {_START_S_MAX:.0f} s; its log: {log}"

@@ -131,10 +131,13 @@ def _save(name: str, result: bytes) -> None:
 
 
 def _print(chunks: Iterator[bytes]) -> None:
-    for chunk in chunks:
-        if sys.stdout is None:
+    if sys.stdout is None:
+        if next(chunks, None) is not None:
             msg = "stdout is closed; -o FILE writes the result to a file"
             raise CallerError(msg)
-        sys.stdout.buffer.write(chunk)
-    if sys.stdout is not None:
-        sys.stdout.buffer.flush()
+        return
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:  # with PYTHONUNBUFFERED a write may be partial
+            rest = rest[sys.stdout.buffer.write(rest) :]
+    sys.stdout.buffer.flush()

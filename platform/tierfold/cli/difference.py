@@ -70,11 +70,12 @@ def _gap(piece: str, tokens: int, screen: Screen) -> Iterator[str]:
     lines = [line for line in piece.split("\n") if line.strip()]
     hidden = len(lines) - _HEAD_LINES - _TAIL_LINES
     if len(lines) <= _WHOLE_LINES_MAX:
-        yield from (_struck(line, screen) for line in lines)
-        yield screen.paint(f"- ({tokens:,} tokens)", "dim")
+        yield from (_struck(line, screen) for line in lines[:-1])
+        last = _struck(lines[-1], screen) if lines else "-"
+        yield f"{last} {screen.paint(f'({_tokens(tokens)})', 'dim')}"
         return
     yield from (_struck(line, screen) for line in lines[:_HEAD_LINES])
-    yield screen.paint(f"- ... {hidden:,} more lines, {tokens:,} tokens in all ...", "dim")
+    yield screen.paint(f"- ... {hidden:,} more lines, {_tokens(tokens)} in all ...", "dim")
     yield from (_struck(line, screen) for line in lines[-_TAIL_LINES:])
 
 
@@ -103,13 +104,13 @@ def _dropped(rows: Sequence[_Row], screen: Screen) -> Iterator[str]:
         return
     tokens = sum(row.tokens for row in rows)
     yield from (_named(row, screen) for row in rows[:_HEAD_LINES])
-    yield screen.paint(f"- ... {hidden:,} more rows, {tokens:,} tokens in all ...", "dim")
+    yield screen.paint(f"- ... {hidden:,} more rows, {_tokens(tokens)} in all ...", "dim")
     yield from (_named(row, screen) for row in rows[-_TAIL_LINES:])
 
 
 def _named(row: _Row, screen: Screen) -> str:
     words = " ".join(" ".join(row.message.texts()).split())
-    return _struck(f"[{row.index}] {row.message.role}, {row.tokens:,} tokens: {words}", screen)
+    return _struck(f"[{row.index}] {row.message.role}, {_tokens(row.tokens)}: {words}", screen)
 
 
 def _row(row: _Row, screen: Screen) -> Iterator[str]:
@@ -124,6 +125,10 @@ def _row(row: _Row, screen: Screen) -> Iterator[str]:
         yield from _text(part.text if isinstance(part, TextPart) else part, runs, screen)
     for call in row.message.tool_calls:
         yield _clipped(f"  calls {call.name}({call.arguments})")
+
+
+def _tokens(count: int) -> str:
+    return f"{count:,} token{'' if count == 1 else 's'}"
 
 
 def _struck(line: str, screen: Screen) -> str:

@@ -64,7 +64,8 @@ def _check_lines(check: checks.Check) -> list[str]:
 
 
 def _port_line(listener: Listener) -> str:
-    endpoint = f"{listener.address}:{listener.port}"
+    address = f"[{listener.address}]" if ":" in listener.address else listener.address
+    endpoint = f"{address}:{listener.port}"
     return f"  {endpoint:22} {listener.reach:16} {listener.process} (pid {listener.pid})"
 
 

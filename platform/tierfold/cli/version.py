@@ -14,5 +14,7 @@ def command(argv: list[str]) -> int:
         prog="tierfold version", description="Print the version.", allow_abbrev=False
     )
     parser.parse_args(argv)
-    sys.stdout.write(f"tierfold {__version__} (Python {platform.python_version()}, {sys.platform})\n")
+    sys.stdout.write(
+        f"tierfold {__version__} (Python {platform.python_version()}, {sys.platform})\n"
+    )
     return Exit.DONE

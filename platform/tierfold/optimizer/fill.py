@@ -25,41 +25,58 @@ class Filling:
         self._problem = problem
         self._opened = opened_frames(problem, kept)
         self._shown = with_framing(problem, kept, self._opened)
+        self._gap_tokens_max = int(problem.gap_tokens.max(initial=0))
         self._lane_is_shown = set(problem.lane[self._shown].tolist())
 
     def take_all(self, order: IntArray) -> list[int]:
         """Add what fits, in order; return what was added."""
         added: list[int] = []
-        misses = 0
-        for unit in self._candidates(order):
-            if self.take(unit):
-                added.append(unit)
-                misses = 0
-            else:
-                misses += 1
-                if misses == _MISSES_MAX:
-                    break
+        rest = order
+        while len(rest := self._candidates(rest)):
+            taken = self._take_first(rest[:_MISSES_MAX])
+            if taken is None:
+                break
+            added.append(int(rest[taken]))
+            rest = rest[taken + 1 :]
         return added
+
+    def _take_first(self, order: IntArray) -> int | None:
+        """Add the first unit that fits and return its place in the order."""
+        for place, unit in enumerate(order.tolist()):
+            if self.take(unit):
+                return place
+        return None
 
     def take(self, unit: int) -> bool:
         """Add the unit if it fits; return whether it did."""
         frames = self._frames_needed(unit)
-        problem = self._problem
-        price = int(problem.tokens[unit]) + sum(int(problem.frame_tokens[f]) for f in frames)
-        price += self._gap_change(unit)
-        if self.tokens + price > self.budget:
+        tokens = self._with_frames(unit, frames) if frames else self._alone(unit)
+        if tokens > self.budget:
             return False
-        self.tokens += price
+        self.tokens = tokens
         self.kept[unit] = True
         self._show(unit, frames)
         return True
 
-    def _candidates(self, order: IntArray) -> list[int]:
+    def _alone(self, unit: int) -> int:
+        return self.tokens + int(self._problem.tokens[unit]) + self._gap_change(unit)
+
+    def _with_frames(self, unit: int, frames: list[int]) -> int:
+        """Return the cost with the unit; its frames' own text may close gaps anywhere."""
+        problem = self._problem
+        opening = int(problem.tokens[unit]) + int(problem.frame_tokens[frames].sum())
+        if self.tokens + opening - self._gap_tokens_max * (len(frames) + 1) > self.budget:
+            return self.budget + 1
+        self.kept[unit] = True
+        tokens = cost(problem, self.kept)
+        self.kept[unit] = False
+        return tokens
+
+    def _candidates(self, order: IntArray) -> IntArray:
+        """Return those that fit if they save a marker and their frames are open."""
         room = self.budget - self.tokens
-        fits = (self._problem.tokens[order] <= room + self._problem.gap_tokens[order]) & ~self.kept[
-            order
-        ]
-        return order[fits].tolist()  # type: ignore[no-any-return]  # numpy types tolist as Any
+        price = self._problem.tokens[order] - self._problem.gap_tokens[order]
+        return order[(price <= room) & ~self.kept[order]]
 
     def _frames_needed(self, unit: int) -> list[int]:
         needed = []

@@ -11,6 +11,7 @@ from tierfold.context import (
     TextSource,
 )
 from tierfold.processing.chat_rows import ChatRows
+from tierfold.processing.counting import PiecewiseCounter
 from tierfold.processing.rendering import lanes_of, render_blocks
 from tierfold.text import MARKER, TOKENS_REPLY, BoolArray, Intake, TokenCounter
 
@@ -38,8 +39,7 @@ class Assembler:
         self.marker = MARKER if markers == "short" else ""
         self._sources = sources
         self._intake = intake
-        self._counter = counter
-        self._counts: dict[str, int] = {}
+        self._counting = PiecewiseCounter(counter)
         self._rows = ChatRows(sources, intake, counter, marker=self.marker)
         self._blocks_of_source: dict[int, list[int]] = defaultdict(list)
         for index, block in enumerate(intake.blocks):
@@ -70,14 +70,8 @@ class Assembler:
         lanes: dict[int, list[str]] = defaultdict(list)
         for block in sorted(texts):
             lanes[int(self.lanes.of_block[block])].append(texts[block])
-        tokens = sum(self._count_text("".join(pieces)) for pieces in lanes.values())
+        tokens = sum(self._counting.count("".join(pieces)) for pieces in lanes.values())
         return tokens + self._rows.tokens(shown.frames) + (TOKENS_REPLY if self._intake.rows else 0)
-
-    def _count_text(self, text: str) -> int:
-        known = self._counts.get(text)
-        if known is None:
-            known = self._counts[text] = self._counter.count(text)
-        return known
 
     def _source(self, index: int, source: Source, texts: dict[int, str], shown: Shown) -> Source:
         match source:

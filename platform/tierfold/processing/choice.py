@@ -6,6 +6,7 @@ the tokens that merging saved joins.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -44,8 +45,9 @@ class Chooser:
         self._frame_kept = _pinned_frames(intake)
         self._gap_tokens = _gap_tokens(intake, has_marker=bool(assembler.marker))
 
+    @cached_property
     def pinned(self) -> Choice:
-        """Return the smallest answer there is: what must stay and nothing else."""
+        """The smallest answer there is: what must stay and nothing else."""
         problem = self._problem(np.zeros(len(self._intake.units), np.float32))
         return self._counted(problem, problem.kept, price=0.0)
 
@@ -68,7 +70,7 @@ class Chooser:
     ) -> tuple[Problem, Selection]:
         """Return the knapsack and its answer, not yet counted as text."""
         problem = self._problem(value)
-        overhead = self.pinned().tokens - cost(problem, problem.kept)
+        overhead = self.pinned.tokens - cost(problem, problem.kept)
         return problem, select(problem, budget - overhead, exponent=exponent)
 
     def _problem(self, value: FloatArray) -> Problem:
@@ -113,12 +115,14 @@ class Chooser:
             slack = budget - choice.tokens
             filling = Filling(problem, kept.copy(), budget=cost(problem, kept) + slack)
             added = filling.take_all(selection.order)
+            if not added:
+                break
             fuller = self._counted(problem, filling.kept, price=choice.price)
             while fuller.tokens > budget and added:
                 filling.kept[added.pop()] = False
                 fuller = self._counted(problem, filling.kept, price=choice.price)
             if not added:
-                break
+                break  # the sum of counts was right, the text is longer
             choice = fuller
         return choice
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from tierfold.text import NO_FRAME, BoolArray, Joint, UnitTable
 
+_TEXT, _ITEM = int(Joint.TEXT), int(Joint.ITEM)  # an enum's attribute costs more than the rest
+
 
 def item_marker(marker: str) -> str:
     """Return the element that stands for elements left out of an array."""
@@ -47,7 +49,7 @@ class _JsonRenderer:
             del self._due[frame]
         elif is_framing and frame in self._gone:
             return  # the closing of a container that is not shown
-        elif units.joint[unit] == Joint.TEXT:
+        elif units.joint[unit] == _TEXT:
             self._show_root(unit, frame)
         else:
             container = int(units.frames.parent[frame]) if is_framing else frame
@@ -75,7 +77,7 @@ class _JsonRenderer:
     def _marker_for(self, container: int, joint: int) -> str:
         if not self._marker or container in self._is_marked:
             return ""
-        return item_marker(self._marker) if joint == Joint.ITEM else member_marker(self._marker)
+        return item_marker(self._marker) if joint == _ITEM else member_marker(self._marker)
 
     def _mark(self, container: int) -> None:
         due = self._due[container]

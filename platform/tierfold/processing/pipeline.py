@@ -94,7 +94,7 @@ class Pipeline:
         return self._total <= self.tokens_max
 
     def _require_room(self) -> None:
-        minimum = self.chooser.pinned().tokens
+        minimum = self.chooser.pinned.tokens
         if self.tokens_max is not None and minimum > self.tokens_max:
             raise BudgetTooSmallError(resource="max_tokens", asked=self.tokens_max, minimum=minimum)
 
@@ -144,7 +144,7 @@ class Pipeline:
             return self._choice_within(room, stage, ranking)
         working = self.prepared.working()
         tokens = smallest_budget(working, ranking, stage=stage, floor=floor)
-        budget = max(tokens, self.chooser.pinned().tokens)
+        budget = max(tokens, self.chooser.pinned.tokens)
         for _ in range(_FLOOR_TRIES_MAX):
             choice, quality = self._choice_within(min(budget, room), stage, ranking)
             if quality.floor_met or budget >= room:

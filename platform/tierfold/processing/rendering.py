@@ -1,14 +1,16 @@
 """Kept units become text again: the input's own characters, a marker where something is gone."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from tierfold.processing.json_gaps import render_json
-from tierfold.text import Block, BoolArray, Intake, IntArray, Kind, Role
+from tierfold.text import Block, BoolArray, Intake, IntArray, Kind, UnitTable
 
-_LINE_KINDS = frozenset({Kind.CODE, Kind.TABLE, Kind.LOG})  # a marker in front gets its own line
+_JSON = int(Kind.JSON)  # an enum's attribute costs more than the comparison
+_LINE_KINDS = frozenset(map(int, (Kind.CODE, Kind.TABLE, Kind.LOG)))  # a marker has its own line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,93 +50,113 @@ def _starts_lane(before: Block, block: Block) -> bool:
 
 def render_blocks(intake: Intake, lanes: Lanes, shown: BoolArray, marker: str) -> dict[int, str]:
     """Return the text of every block of which something is shown, by the block's index."""
-    return _Renderer(intake, lanes, shown, marker).blocks()
+    places = np.flatnonzero(shown)
+    if not len(places):
+        return {}
+    renderer = _Renderer(intake.units, shown, marker)
+    for run in _runs(intake.units, lanes, places):
+        renderer.show(run)
+    return renderer.texts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Shown units side by side in one block."""
+
+    first: int  # unit
+    last: int
+    start: int  # character
+    end: int
+    block: int
+    lane: int
+    is_json: bool
+    is_pinned: bool
+    opens_lane: bool  # nothing of the lane is in front of it
+    closes_lane: bool
+
+
+def _runs(units: UnitTable, lanes: Lanes, places: IntArray) -> Iterator[_Run]:
+    """Yield the runs in order; arrays are read once for all of them."""
+    block = units.block[places]
+    breaks = np.flatnonzero((np.diff(places) != 1) | (block[1:] != block[:-1])) + 1
+    first = places[np.concatenate(([0], breaks))]
+    last = places[np.concatenate((breaks, [len(places)])) - 1]
+    lane = lanes.of_unit[first]
+    columns = (
+        first,
+        last,
+        units.start[first],
+        units.end[last],
+        units.block[first],
+        lane,
+        units.kind[first] == _JSON,
+        units.pinned[last],
+        first == lanes.first_unit[lane],
+        last == lanes.last_unit[lane],
+    )
+    for values in zip(*(column.tolist() for column in columns), strict=True):
+        yield _Run(*values)
 
 
 class _Renderer:
     """One pass over the runs of shown units."""
 
-    def __init__(self, intake: Intake, lanes: Lanes, shown: BoolArray, marker: str) -> None:
-        self._intake = intake
-        self._lanes = lanes
+    def __init__(self, units: UnitTable, shown: BoolArray, marker: str) -> None:
+        self._units = units
         self._shown = shown
         self._marker = marker
         self._pieces: dict[int, list[str]] = {}
-        self._open_block = -1  # block of the last piece
-        self._is_pinned = False  # whether the last piece may not be touched
+        self._before: _Run | None = None
 
-    def blocks(self) -> dict[int, str]:
-        """Return the texts."""
-        units = self._intake.units
-        places = np.flatnonzero(self._shown)
-        if not len(places):
-            return {}
-        block = units.block[places]
-        breaks = np.flatnonzero((np.diff(places) != 1) | (block[1:] != block[:-1])) + 1
-        firsts = places[np.r_[0, breaks]].tolist()
-        lasts = places[np.r_[breaks, len(places)] - 1].tolist()
-        self._run_all(firsts, lasts)
+    def texts(self) -> dict[int, str]:
+        """Return what was shown, block by block."""
+        self._end_lane()
         return {block: "".join(pieces) for block, pieces in self._pieces.items()}
 
-    def _run_all(self, firsts: list[int], lasts: list[int]) -> None:
-        lane_of, before = self._lanes.of_unit, -1
-        for first, last in zip(firsts, lasts, strict=True):
-            lane = int(lane_of[first])
-            is_new_lane = before < 0 or int(lane_of[before]) != lane
-            if is_new_lane:
-                self._end_lane(before)
-                self._add(first, last, follows_gap=first != self._lanes.first_unit[lane])
-            else:
-                if first != before + 1 and not self._same_json(before, first):
-                    self._mark_end(needs_space=not self._starts_spaced(first))
-                self._add(first, last, follows_gap=False)
-            before = last
-        self._end_lane(before)
-
-    def _end_lane(self, before: int) -> None:
-        if before >= 0 and before != self._lanes.last_unit[self._lanes.of_unit[before]]:
-            self._mark_end(needs_space=False)
-
-    def _same_json(self, before: int, first: int) -> bool:
-        units = self._intake.units
-        is_same = int(units.block[before]) == int(units.block[first])
-        return is_same and int(units.kind[first]) == Kind.JSON
-
-    def _starts_spaced(self, first: int) -> bool:
-        units = self._intake.units
-        return units.text[units.start[first]].isspace()
-
-    def _add(self, first: int, last: int, *, follows_gap: bool) -> None:
-        units = self._intake.units
-        block = int(units.block[first])
-        if units.kind[first] == Kind.JSON:
-            if block in self._pieces:
-                return  # the whole value was rendered with its first run
-            text = render_json(units, block, self._shown, marker=self._marker)
+    def show(self, run: _Run) -> None:
+        """Add a run behind those that are there, with markers for what lies between."""
+        before = self._before
+        if before is None or before.lane != run.lane:
+            self._end_lane()
+            self._add(run, follows_gap=not run.opens_lane)
         else:
-            text = units.text[units.start[first] : units.end[last]]
-        if follows_gap and self._marker:
-            text = self._marked_start(text, first)
-        self._pieces.setdefault(block, []).append(text)
-        self._open_block = block
-        self._is_pinned = bool(units.pinned[last])
+            is_inside_json = run.is_json and before.block == run.block
+            if run.first != before.last + 1 and not is_inside_json:
+                is_spaced = self._units.text[run.start : run.start + 1].isspace()
+                self._mark_end(before, needs_space=not is_spaced)
+            self._add(run, follows_gap=False)
+        self._before = run
 
-    def _marked_start(self, text: str, first: int) -> str:
-        kind, role = self._intake.units.kind[first], self._intake.units.role[first]
+    def _end_lane(self) -> None:
+        if self._before is not None and not self._before.closes_lane:
+            self._mark_end(self._before, needs_space=False)
+
+    def _add(self, run: _Run, *, follows_gap: bool) -> None:
+        if run.is_json:
+            if run.block in self._pieces:
+                return  # the whole value was rendered with its first run
+            text = render_json(self._units, run.block, self._shown, marker=self._marker)
+        else:
+            text = self._units.text[run.start : run.end]
+        if follows_gap and self._marker:
+            text = self._marked_start(text, run)
+        self._pieces.setdefault(run.block, []).append(text)
+
+    def _marked_start(self, text: str, run: _Run) -> str:
         if text[:1].isspace():
             return self._marker + text
-        own_line = kind in _LINE_KINDS and role != Role.TOOL
+        own_line = int(self._units.kind[run.first]) in _LINE_KINDS
         return self._marker + ("\n" if own_line else " ") + text
 
-    def _mark_end(self, *, needs_space: bool) -> None:
-        """Put the marker at the end of the last piece, in front of the line break it ends with."""
+    def _mark_end(self, run: _Run, *, needs_space: bool) -> None:
+        """Put the marker at the end of the run's piece, in front of its line break."""
         if not self._marker:
             return
-        pieces = self._pieces[self._open_block]
+        pieces = self._pieces[run.block]
         piece = pieces[-1]
-        body = piece if self._is_pinned else piece.rstrip()
+        body = piece if run.is_pinned else piece.rstrip()
         tail = piece[len(body) :]
         space = "" if not body or body[-1].isspace() else " "
-        if not tail:
-            tail = ("\n" if self._is_pinned and body.endswith("\n") else " ") if needs_space else ""
+        if not tail and needs_space:
+            tail = "\n" if body.endswith("\n") else " "
         pieces[-1] = body + space + self._marker + tail

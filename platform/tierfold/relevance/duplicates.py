@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tierfold.relevance.index import LongArray
-from tierfold.relevance.signals import DoubleArray, Signals
+from tierfold.relevance.index import LongArray, Postings
+from tierfold.relevance.signals import DoubleArray
 
 CANDIDATES = 400  # the best units; copies further down are not kept at any budget that matters
 _PERMUTATIONS = 128
@@ -15,22 +15,21 @@ _WORDS_MIN = 4  # shorter units are alike by chance
 _REMAINS = 0.5  # of a copy's probability
 
 
-def discount_duplicates(probability: DoubleArray, signals: Signals) -> DoubleArray:
+def discount_duplicates(probability: DoubleArray, postings: Postings) -> DoubleArray:
     """Lower the probability of units that repeat a more probable one."""
     order = np.argsort(-probability, kind="stable")[:CANDIDATES]
-    low = np.searchsorted(signals.unit, order)
-    high = np.searchsorted(signals.unit, order, side="right")
+    low, high = postings.word_start[order], postings.word_start[order + 1]
     kept = high - low >= _WORDS_MIN
     order, low, high = order[kept], low[kept], high[kept]
     if len(order) < 2:  # noqa: PLR2004 - a pair
         return probability
-    copies = _copies(_digests(signals.word, low, high))
+    copies = _copies(_digests(postings.word, low, high))
     discounted = probability.copy()
     discounted[order[copies]] *= _REMAINS
     return discounted
 
 
-def _digests(word: LongArray, low: LongArray, high: LongArray) -> NDArray[np.uint32]:
+def _digests(word: NDArray[np.int32], low: LongArray, high: LongArray) -> NDArray[np.uint32]:
     """MinHash signatures of the word sets of some units, (c, _PERMUTATIONS)."""
     from rensa import RMinHash  # noqa: PLC0415 - only the balanced stage needs it
 

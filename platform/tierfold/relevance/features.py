@@ -1,5 +1,7 @@
 """The features a unit is judged by, in the order the fitted models know."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,8 @@ _GROUP_LEXICAL, _GROUP_COSINE = 0.5, 0.3
 _FEEDBACK_UNITS = 3
 _TINY = 1e-9
 
-Features = dict[str, DoubleArray]
+# Of float64, but for those no question changes: these are kept, and in float32.
+Features = dict[str, Any]
 
 
 def fast_features(question: Question, postings: Postings, signals: Signals) -> Features:
@@ -85,8 +88,10 @@ def feedback_vector(
     """Return the unit-length mean of some units' vectors (pseudo relevance feedback)."""
     mean = np.zeros(postings.vectors.shape[1])
     for unit in units.tolist():
-        low, high = np.searchsorted(signals.unit, (unit, unit + 1))
-        vector = signals.weight[low:high] @ postings.vectors[signals.word[low:high]]
+        part = slice(postings.word_start[unit], postings.word_start[unit + 1])
+        word = postings.word[part]
+        weight = signals.weight[part] * postings.vector_scale[word]
+        vector = weight.astype(np.float64) @ postings.vectors[word]
         mean += vector / (np.sqrt(vector @ vector) + _TINY)
     return mean / (float(np.sqrt(mean @ mean)) + _TINY)
 

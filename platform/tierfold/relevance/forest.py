@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 NODES = 8  # inner nodes of a tree at most: one bit each in a byte
-_BLOCK = 1024  # units at a time, so that the comparisons stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +19,9 @@ class Forest:
     """
 
     names: tuple[str, ...]
-    feature: NDArray[np.int64]  # (T * NODES,) row of the feature matrix
-    threshold: NDArray[np.float32]  # (T * NODES, 1), infinite where a tree has fewer nodes
-    value: NDArray[np.float32]  # (T * 256,)
-    offset: NDArray[np.int64]  # (T, 1) where a tree's values begin
+    feature: tuple[int, ...]  # row of the feature matrix, T nodes for each bit in turn
+    threshold: NDArray[np.float32]  # (NODES * T,), infinite where a tree has fewer nodes
+    value: NDArray[np.float32]  # (T, 256)
     start: float  # score before the first tree
 
     @classmethod
@@ -43,24 +41,28 @@ class Forest:
             value[number] = _table(tree)
         return cls(
             names=tuple(stored["names"]),
-            feature=feature.ravel(),
-            threshold=threshold.reshape(-1, 1),
-            value=value.ravel(),
-            offset=(np.arange(len(trees)) * 256)[:, None],
+            feature=tuple(feature.T.ravel().tolist()),
+            threshold=threshold.T.ravel(),
+            value=value,
             start=float(stored["start"]),
         )
 
     def score(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Sum the trees for a feature matrix (f, n); log odds, (n,)."""
         n = rows.shape[1]
-        total = np.empty(n)
-        for low in range(0, n, _BLOCK):
-            part = rows[:, low : low + _BLOCK]
-            above = part[self.feature] > self.threshold
-            bits = above.reshape(-1, NODES, part.shape[1])
-            codes = np.packbits(bits, axis=1, bitorder="little")[:, 0, :]
-            total[low : low + _BLOCK] = self.value[codes + self.offset].sum(axis=0)
-        return total + self.start
+        trees = len(self.value)
+        above = np.empty((NODES * trees, n), dtype=np.bool_)
+        for feature, threshold, answer in zip(self.feature, self.threshold, above, strict=True):
+            np.greater(rows[feature], threshold, out=answer)
+        bits = above.view(np.uint8).reshape(NODES, trees, n)
+        codes = bits[NODES - 1].copy()
+        for bit in bits[NODES - 2 :: -1]:
+            codes += codes
+            codes |= bit
+        total = np.full(n, self.start)
+        for value, code in zip(self.value, codes, strict=True):
+            total += value.take(code)
+        return total
 
 
 def _table(tree: dict[str, Any]) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """The postings of one table's words: what is computed once when a context is written."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,13 @@ from tierfold.text.table import UnitTable
 
 LongArray = NDArray[np.int64]
 SingleArray = NDArray[np.float32]
+SmallArray = NDArray[np.int8]
+CountArray = NDArray[np.uint16]
 
 _SHIFT = 32  # a posting's key: its order in the upper half, what it points at in the lower
 _MASK = (1 << _SHIFT) - 1
+_COUNT_MAX = 65_535  # a unit that repeats a word more often is told apart no further
+_ENTRY_BYTES = 32  # of a dictionary's number; the words themselves are shared by all tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +32,15 @@ class Postings:
     words: dict[str, int]  # surface word -> id, in order of first appearance
     stems: dict[str, int]  # stem -> id
     stem_of: LongArray  # (w,) stem of each surface word
-    vectors: SingleArray  # (w, DIMENSIONS)
+    vectors: SmallArray  # (w, DIMENSIONS) in steps of vector_scale
+    vector_scale: SingleArray  # (w,)
     stem_keys: LongArray  # (p,) stem << 32 | unit
-    stem_counts: SingleArray  # (p,)
-    word_keys: LongArray  # (p,) unit << 32 | word
-    word_counts: SingleArray  # (p,)
+    stem_counts: CountArray  # (p,)
+    word: NDArray[np.int32]  # (p,)
+    word_counts: CountArray  # (p,)
+    word_start: LongArray  # (n + 1,) into word and word_counts, by unit
     length: SingleArray  # (n,) words of a unit, its title's included
-    marks: LongArray  # (n, CLASS_COUNT) runs of each class in the unit's own text
+    marks: CountArray  # (n, CLASS_COUNT) runs of each class in the unit's own text
     title_start: LongArray  # (g + 1,) into title_words, by group
     title_words: LongArray
 
@@ -43,28 +50,27 @@ class Postings:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the arrays, and about what the two dictionaries take."""
+        """Bytes of the arrays and of the two dictionaries, without the words' characters."""
         arrays = (
             self.stem_of,
             self.vectors,
+            self.vector_scale,
             self.stem_keys,
             self.stem_counts,
-            self.word_keys,
+            self.word,
             self.word_counts,
+            self.word_start,
             self.length,
             self.marks,
             self.title_start,
             self.title_words,
         )
-        return sum(array.nbytes for array in arrays) + 110 * (len(self.words) + len(self.stems))
+        entries = sum(sys.getsizeof(d) + _ENTRY_BYTES * len(d) for d in (self.words, self.stems))
+        return sum(array.nbytes for array in arrays) + entries
 
-    def units_of_words(self) -> LongArray:
-        """Unit of each surface posting."""
-        return self.word_keys >> _SHIFT
-
-    def words_of_units(self) -> LongArray:
-        """Word of each surface posting."""
-        return self.word_keys & _MASK
+    def matches(self, vector: SingleArray) -> SingleArray:
+        """Dot product of each surface word's vector with one vector, (w,)."""
+        return (self.vectors.astype(np.float32) @ vector) * self.vector_scale
 
     def stem_slice(self, stem: int) -> slice:
         """Where the postings of one stem stand."""
@@ -83,13 +89,15 @@ def empty() -> Postings:
         words={},
         stems={},
         stem_of=none,
-        vectors=np.zeros((0, DIMENSIONS), dtype=np.float32),
+        vectors=np.zeros((0, DIMENSIONS), dtype=np.int8),
+        vector_scale=np.zeros(0, dtype=np.float32),
         stem_keys=none,
-        stem_counts=np.zeros(0, dtype=np.float32),
-        word_keys=none,
-        word_counts=np.zeros(0, dtype=np.float32),
+        stem_counts=np.zeros(0, dtype=np.uint16),
+        word=np.zeros(0, dtype=np.int32),
+        word_counts=np.zeros(0, dtype=np.uint16),
+        word_start=np.zeros(1, dtype=np.int64),
         length=np.zeros(0, dtype=np.float32),
-        marks=np.zeros((0, CLASS_COUNT), dtype=np.int64),
+        marks=np.zeros((0, CLASS_COUNT), dtype=np.uint16),
         title_start=np.zeros(1, dtype=np.int64),
         title_words=none,
     )
@@ -111,13 +119,14 @@ def extend(base: Postings, units: UnitTable) -> Postings:
     new_words = list(words)[len(base.words) :]
     new_stems = [stems.setdefault(stem, len(stems)) for stem in stems_of(new_words)]
     stem_of = np.concatenate([base.stem_of, np.array(new_stems, dtype=np.int64)])
-    vectors = word_vectors().take(new_words) if new_words else base.vectors[:0]
+    vectors, vector_scale = word_vectors().take(new_words)
 
     title_unit, title_word = _title_occurrences(units, first, title_start, title_words)
     stem_unit = np.concatenate([unit, title_unit])
     stem = stem_of[np.concatenate([word, title_word])]
     stem_keys, stem_counts = _count(stem << _SHIFT | stem_unit)
-    word_keys, word_counts = _count(unit << _SHIFT | word)
+    word_keys, word_counts = _count((unit - first) << _SHIFT | word)
+    word_ends = np.cumsum(np.bincount(word_keys >> _SHIFT, minlength=count - first))
     place = np.searchsorted(base.stem_keys, stem_keys)
     length = np.bincount(stem_unit - first, minlength=count - first)
     return Postings(
@@ -125,12 +134,14 @@ def extend(base: Postings, units: UnitTable) -> Postings:
         stems=stems,
         stem_of=stem_of,
         vectors=np.concatenate([base.vectors, vectors]),
+        vector_scale=np.concatenate([base.vector_scale, vector_scale]),
         stem_keys=np.insert(base.stem_keys, place, stem_keys),
         stem_counts=np.insert(base.stem_counts, place, stem_counts),
-        word_keys=np.concatenate([base.word_keys, word_keys]),
+        word=np.concatenate([base.word, (word_keys & _MASK).astype(np.int32)]),
         word_counts=np.concatenate([base.word_counts, word_counts]),
+        word_start=np.concatenate([base.word_start, base.word_start[-1] + word_ends]),
         length=np.concatenate([base.length, length.astype(np.float32)]),
-        marks=np.concatenate([base.marks, found.marks[~is_title]]),
+        marks=np.concatenate([base.marks, _clipped(found.marks[~is_title])]),
         title_start=title_start,
         title_words=title_words,
     )
@@ -195,8 +206,12 @@ def _title_occurrences(
     return owner + first, title_words[title_start[group[owner]] + within]
 
 
-def _count(keys: LongArray) -> tuple[LongArray, SingleArray]:
+def _count(keys: LongArray) -> tuple[LongArray, CountArray]:
     """Sort keys and count how often each occurs."""
     keys = np.sort(keys)
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    return keys[starts], np.diff(starts, append=len(keys)).astype(np.float32)
+    return keys[starts], _clipped(np.diff(starts, append=len(keys)))
+
+
+def _clipped(counts: LongArray) -> CountArray:
+    return np.minimum(counts, _COUNT_MAX).astype(np.uint16)

@@ -42,7 +42,7 @@ def rank_balanced(working: WorkingSet, question: str, fast: Ranking) -> Ranking:
     features = fast_features(read, postings, signals)
     features = balanced_features(features, read, postings, signals)
     probability = model(BALANCED).probability(features)
-    return _ranking(BALANCED, discount_duplicates(probability, signals))
+    return _ranking(BALANCED, discount_duplicates(probability, postings))
 
 
 def _read(working: WorkingSet, question: str) -> Question | None:

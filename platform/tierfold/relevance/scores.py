@@ -4,7 +4,7 @@ import numpy as np
 
 from tierfold.relevance.index import Postings
 from tierfold.relevance.question import Question
-from tierfold.relevance.signals import DoubleArray, Runs, Signals
+from tierfold.relevance.signals import DoubleArray, Runs, Signals, sums_of_units
 
 SATURATION = 1.2  # BM25's k1
 LENGTH_SHARE = 0.75  # BM25's b
@@ -49,9 +49,8 @@ def number_coverage(question: Question, n: int) -> DoubleArray:
 
 def cosine(vector: DoubleArray, postings: Postings, signals: Signals) -> DoubleArray:
     """Cosine of a unit-length vector with every unit, from the postings alone."""
-    match = postings.vectors @ vector.astype(np.float32)
-    gain = signals.weight * match[signals.word]
-    return np.bincount(signals.unit, gain, len(postings)) / signals.norm
+    match = postings.matches(vector.astype(np.float32))
+    return sums_of_units(signals.weight * match[postings.word], postings) / signals.norm
 
 
 def cosine_of_runs(similarity: DoubleArray, signals: Signals, runs: Runs) -> DoubleArray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tierfold.relevance.index import LongArray, Postings
+from tierfold.relevance.index import LongArray, Postings, SingleArray
 from tierfold.relevance.vocabulary import BRACKET, CAPITAL, NUMBER, QUESTION
 from tierfold.text.table import Kind, Role, UnitTable
 
@@ -43,20 +43,18 @@ class Runs:
 class Signals:
     """Weights of the surface postings, and what is known of a unit before any question."""
 
-    unit: LongArray  # (p,) unit of each surface posting
-    word: LongArray  # (p,) word of each surface posting
-    weight: DoubleArray  # (p,) count * idf
+    weight: SingleArray  # (p,) count * idf of each surface posting
     idf: DoubleArray  # (w,) ln(1 + (n - df + .5)/(df + .5))
     idf_unknown: float  # the same for a word no unit holds
     norm: DoubleArray  # (n,) approximate length of the unit's weighted sum of word vectors
     groups: Runs
     sections: Runs  # groups, cut again where code defines something
-    static: dict[str, DoubleArray]  # (n,) each: features that no question changes
+    static: dict[str, SingleArray]  # (n,) each: features that no question changes
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all arrays."""
-        arrays = [self.unit, self.word, self.weight, self.idf, self.norm, *self.static.values()]
+        arrays = [self.weight, self.idf, self.norm, *self.static.values()]
         for runs in (self.groups, self.sections):
             arrays += [runs.owner, runs.start, runs.length]
         return sum(array.nbytes for array in arrays)
@@ -65,31 +63,48 @@ class Signals:
 def signals_of(postings: Postings, units: UnitTable) -> Signals:
     """Seal one version of a table."""
     n = len(units)
-    unit, word = postings.units_of_words(), postings.words_of_units()
+    word, counts = postings.word, postings.word_counts
     frequency = np.bincount(word, minlength=len(postings.words))
     idf = np.log1p((n - frequency + 0.5) / (frequency + 0.5))
-    weight = postings.word_counts * idf[word]
+    weight = (counts * idf[word]).astype(np.float32)
     # |sum w v|^2 = sum w^2|v|^2 + cross terms; with one cosine for all pairs of words this needs
     # two sums instead of a 64-dimensional one, and ranks as well (hotpath.md, section 1).
-    spread = weight * np.sqrt(np.einsum("ij,ij->i", postings.vectors, postings.vectors))[word]
-    alone = np.bincount(unit, spread * spread, n)
-    together = np.bincount(unit, spread, n) ** 2
+    spread = weight * _lengths(postings)[word]
+    alone = sums_of_units(spread * spread, postings)
+    together = sums_of_units(spread, postings) ** 2
     group_starts = np.diff(units.group, prepend=-1) != 0
     groups = _runs(group_starts, postings.length)
     sections = _runs(group_starts | _definitions(units), postings.length)
-    mass = np.bincount(unit, weight, n)
     return Signals(
-        unit=unit,
-        word=word,
         weight=weight,
         idf=idf,
         idf_unknown=float(np.log1p((n + 0.5) / 0.5)),
         norm=np.sqrt((1 - _WORD_COSINE) * alone + _WORD_COSINE * together) + _TINY,
         groups=groups,
         sections=sections,
-        static=_static(postings, units, groups, sections)
-        | _novelty(unit, word, idf, mass, postings),
+        static={
+            name: values.astype(np.float32)
+            for name, values in (
+                _static(postings, units, groups, sections) | _novelty(idf, weight, postings)
+            ).items()
+        },
     )
+
+
+def sums_of_units(values: SingleArray, postings: Postings) -> DoubleArray:
+    """Sum a value of each surface posting by unit, (n,)."""
+    sums = np.zeros(len(postings))
+    start = postings.word_start
+    holding = np.flatnonzero(start[1:] > start[:-1])
+    if len(holding):
+        sums[holding] = np.add.reduceat(values, start[holding])
+    return sums
+
+
+def _lengths(postings: Postings) -> SingleArray:
+    """Length of each word's vector."""
+    vectors = postings.vectors.astype(np.float32)
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * postings.vector_scale
 
 
 def _runs(starts: NDArray[np.bool_], length: NDArray[np.float32]) -> Runs:
@@ -110,23 +125,20 @@ def _definitions(units: UnitTable) -> NDArray[np.bool_]:
 
 
 def _novelty(
-    unit: LongArray,
-    word: LongArray,
     idf: DoubleArray,
-    mass: DoubleArray,
+    weight: SingleArray,
     postings: Postings,
 ) -> dict[str, DoubleArray]:
     """Share of a unit's information that stands in words it is the first to use."""
-    n = len(mass)
-    first = np.full(len(idf), n, dtype=np.int64)
-    # Postings are ordered by unit, so the last write of the reversed order is the first unit.
-    first[word[::-1]] = unit[::-1]
-    seen = first < n
-    novel = np.bincount(first[seen], idf[seen], n)
-    return {
-        "novel": novel / (mass + _TINY),
-        "mean_idf": mass / (postings.length + _TINY),
-    }
+    count = len(postings.word)
+    first = np.full(len(idf), count, dtype=np.int64)
+    # Postings are ordered by unit, so the last write of the reversed order is the first unit's.
+    first[postings.word[::-1]] = np.arange(count)[::-1]
+    is_new = np.zeros(count, dtype=np.float32)
+    is_new[first[first < count]] = 1.0
+    novel = sums_of_units(is_new * idf[postings.word].astype(np.float32), postings)
+    mass = sums_of_units(weight, postings)
+    return {"novel": novel / (mass + _TINY), "mean_idf": mass / (postings.length + _TINY)}
 
 
 def _static(

@@ -1,7 +1,6 @@
 """The cut of one text: where its units end, and how they hang together."""
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from tierfold.text.table import NO_FRAME, Joint, Kind
 
@@ -84,9 +83,9 @@ def with_borders(pieces: Pieces, borders: list[int]) -> Pieces:
 
 def shortest(start: int, ends: list[int]) -> int:
     """Return the length of the shortest unit; there must be one."""
-    return min(ends[0] - start, min((b - a for a, b in pairwise(ends)), default=1 << 62))
+    return min(map(int.__sub__, ends, [start, *ends[:-1]]))
 
 
 def longest(start: int, ends: list[int]) -> int:
     """Return the length of the longest unit; there must be one."""
-    return max(ends[0] - start, max((b - a for a, b in pairwise(ends)), default=0))
+    return max(map(int.__sub__, ends, [start, *ends[:-1]]))

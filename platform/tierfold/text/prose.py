@@ -20,15 +20,15 @@ _NEWLINE, _STOP = 1, 2
 _LINE = re.compile(
     r"""
     [ \t]*
-    (?: (\#{1,6}\s | [>|] | ```|~~~ | [\w.-]{1,40}:(?=\s) )   # 1: a line by itself
-      | ([-*+\u2022\u2023\u25e6]\s | \(?\d{1,3}[.)]\s)        # 2: a list item
-      | (["'(\[*`\u201c\u2018]*\w)                            # 3: may go on with a sentence
-      | ([=~^-]{3,})[ \t\r]*$                                 # 4: underlines the line above
+    (?: ([=~^-]{3,})[ \t\r]*$                                 # 1: underlines the line above
+      | (\#{1,6}\s | [>|] | ```|~~~ | [\w.-]{1,40}:(?=\s) )   # 2: a line by itself
+      | ([-*+\u2022\u2023\u25e6]\s | \(?\d{1,3}[.)]\s)        # 3: a list item
+      | (["'(\[*`\u201c\u2018]*\w)                            # 4: may go on with a sentence
     )?
     """,
     re.VERBOSE | re.MULTILINE,
 )
-_ALONE, _ITEM, _WORD, _UNDERLINE = 1, 2, 3, 4
+_UNDERLINE, _ALONE, _ITEM, _WORD = 1, 2, 3, 4
 
 SENTENCE_MIN = 12  # characters; shorter sentences are joined to a neighbour on their line
 _SENTENCE_MIN_WIDE = 4  # the same in scripts that end a sentence without a space
@@ -43,7 +43,9 @@ _PLAIN_WORD = re.compile(
     """,
     re.VERBOSE,
 )
-_NUMBERS = re.compile(r"\d+\D+\d+\D+\d+\D+\d")  # a line of listings, not of prose
+_NUMBERS = re.compile(
+    r"[0-9]+[^0-9]+[0-9]+[^0-9]+[0-9]+[^0-9]+[0-9]"
+)  # a line of listings, not of prose
 
 _ABBREVIATION_WORDS = """
     mr mrs ms dr prof rev gen col capt lt sgt sr jr st vs e.g i.e etc cf al fig figs eq ch

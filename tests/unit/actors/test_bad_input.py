@@ -1,10 +1,10 @@
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import httpx
 import pytest
-
 from tests.unit.actors.fakes import FakeWorker, talk_to
+
 from tierfold.config import Limits
 from tierfold.engine import MonotonicClock
 from tierfold_actors.answering import Answering
@@ -43,7 +43,7 @@ def text_body(text: str = TEXT, ask: str = "Who signed?", **budget: object) -> d
     return {"sources": [{"text": text}], "ask": ask, "budget": budget}
 
 
-def chat_body(*rows: dict[str, object], **budget: object) -> dict[str, object]:
+def chat_body(*rows: Mapping[str, object], **budget: object) -> dict[str, object]:
     return {"sources": [{"messages": list(rows)}], "ask": "Who signed?", "budget": budget}
 
 
@@ -101,7 +101,7 @@ async def test_absurd_budgets_are_refused_by_name(
     client: httpx.AsyncClient, budget: dict[str, object]
 ) -> None:
     """Each by the field that holds it."""
-    response = await client.post("/v1/process", json=text_body(**budget))
+    response = await client.post("/v1/process", json={**text_body(), "budget": budget})
 
     assert response.status_code == 422
     assert f"budget.{next(iter(budget))}" in response.text

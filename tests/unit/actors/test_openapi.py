@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from tierfold_actors import openapi
-from tierfold_actors.bare import bare_api
 from tierfold_actors.openapi import document
 
 ROOT = Path(__file__).parents[3]
@@ -12,12 +11,12 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_checked_in_description_is_the_application_s() -> None:
     """`python -m tierfold_actors.openapi` writes it."""
-    assert document(bare_api()) == (ROOT / "openapi.json").read_text("utf-8")
+    assert document() == (ROOT / "openapi.json").read_text("utf-8")
 
 
 def test_every_reference_leads_somewhere() -> None:
     """Generated clients follow them."""
-    text = document(bare_api())
+    text = document()
     schemas = json.loads(text)["components"]["schemas"]
     references = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
 
@@ -30,9 +29,9 @@ def test_the_module_writes_the_file(
 ) -> None:
     """The test above says how to mend itself."""
     path = tmp_path / "openapi.json"
-    monkeypatch.setattr(openapi, "_PATH", path)
+    monkeypatch.setattr(openapi, "PATH", path)
 
     openapi.main()
 
-    assert document(bare_api()) == path.read_text("utf-8")
+    assert document() == path.read_text("utf-8")
     assert str(path) in capsys.readouterr().out

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tierfold.cli.keyfile import KEYS_FILE_VARIABLE
+from tierfold.cli.runs import read_runs
 from tierfold.errors import CallerError, SetupError
 from tierfold_actors import haproxy, runtime, up
 
@@ -182,6 +183,33 @@ def test_a_driver_that_does_not_stop_is_killed(
 
     with pytest.raises(SetupError, match="died"):
         server.require_alive()
+
+
+def test_an_interrupted_stop_leaves_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C is for the impatient, not for those who like to tidy up."""
+    script = tmp_path / "driver"
+    script.write_text('#!/bin/sh\necho \'{"step": "ready"}\'\nsleep 60\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    waits = iter([KeyboardInterrupt()])
+
+    class Driver(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            for interrupt in waits:
+                raise interrupt
+            return super().wait(timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", Driver)
+
+    with pytest.raises(KeyboardInterrupt), runtime.running(port=free_port()) as server:
+        folder, left = server.folder, server.processes() - {server.run.pid}
+
+    assert left
+    assert not left & server.processes()
+    assert not folder.exists()
+    assert server.run not in read_runs()
 
 
 def test_what_outlives_the_driver_is_killed(
