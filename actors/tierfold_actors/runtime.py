@@ -118,6 +118,7 @@ def running(
             pid=os.getpid(),
             url=f"http://{_shown(host)}:{port}",
             log=str(folder / "ray.log"),
+            born_ticks=started_ticks(os.getpid()),
         )
         settings = _settings(folder, host=host, port=port)
         argv = [sys.executable, "-P", "-m", "tierfold_actors.driver"]

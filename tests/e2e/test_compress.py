@@ -175,7 +175,7 @@ def _on_terminal(reference: Path, environment: dict[str, str]) -> bytes:
 
 
 HEAVY = {
-    *("asyncio", "email", "fastapi", "http", "httpx", "logging", "ray", "rich", "ssl", "starlette"),
+    *("asyncio", "fastapi", "http", "httpx", "logging", "ray", "rich", "ssl", "starlette"),
     *("torch", "typer", "unittest", "uvicorn", "wordllama"),
 }
 

@@ -37,6 +37,29 @@ def test_the_first_half_runs_without_ray(
     assert "pip install 'tierfold[ray]'" in said
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_whole_demo_runs_and_leaves_nothing_behind(environment: dict[str, str]) -> None:
+    """Both halves give the same text, and the server is gone when the demo is."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tierfold_actors.demo"],
+        capture_output=True,
+        env=environment | {"KEEP": "0"},
+        check=False,
+        timeout=230,
+    )
+    said = ended.stdout.decode()
+
+    assert ended.returncode == 0, said + ended.stderr.decode()
+    assert " ".join(next(line for line in said.splitlines() if "same text" in line).split()) == (
+        "same text yes"
+    )
+    assert "Redcliffe" in said
+    url = said.rpartition("API documentation: ")[2].split("/docs")[0]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/livez", trust_env=False)
+
+
 def test_a_question_of_ones_own_is_taken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,9 +4,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from math import ceil
 
 from tierfold.cli.exits import Exit
-from tierfold.errors import CallerError, TierfoldError
+from tierfold.errors import BudgetTooSmallError, CallerError, TierfoldError
 
 HELP = """\
 tierfold folds a long text or a chat to what a question needs, inside a budget.
@@ -54,12 +55,10 @@ def _dispatch(words: list[str]) -> int:
             sys.stdout.write(HELP)
             return Exit.DONE
         case ["help", name, *_]:
-            return _command(name)(["--help"])
+            words = [name, "--help"]
         case ["--version", *_]:
-            return _command("version")([])
-        case [name, *rest]:
-            return _command(name)(rest)
-    raise AssertionError(words)
+            words = ["version"]
+    return _command(words[0])(words[1:])
 
 
 def _command(name: str) -> Command:
@@ -114,6 +113,9 @@ def _ended(error: BaseException) -> int:
         case BrokenPipeError():
             _leave_stdout()
             return Exit.PIPE_CLOSED
+        case BudgetTooSmallError():
+            _say(_too_small(error))
+            return Exit.REFUSED
         case CallerError():
             _say(in_options(str(error)))
             return Exit.REFUSED
@@ -124,6 +126,15 @@ def _ended(error: BaseException) -> int:
             _say(f"unexpected {type(error).__name__}: {first_line}")
             _say("run with TIERFOLD_DEBUG=1 for the traceback")
     return Exit.FAILED
+
+
+def _too_small(error: BudgetTooSmallError) -> str:
+    """Name the smallest budget that works, as it can be typed."""
+    option = _OPTIONS[f"budget.{error.resource}"].partition(" ")[0]
+    return (
+        f"{option} is {error.asked:.10g}, but what must be kept needs more: "
+        f"give at least {option} {ceil(error.minimum)}, or pin less"
+    )
 
 
 def _say(message: str) -> None:

@@ -6,6 +6,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tierfold.cli.ports import started_ticks
+
 # In the environment of every process of a server, so that all of them can be found.
 RUN_VARIABLE = "TIERFOLD_RUN"
 
@@ -18,6 +20,7 @@ class Run:
     pid: int  # of the process that started it and will stop it
     url: str
     log: str  # where Ray's output goes
+    born_ticks: int | None  # when `pid` started: the id alone may belong to another by now
 
 
 def write_run(run: Run) -> Path:
@@ -36,13 +39,15 @@ def read_runs() -> list[Run]:
     for path in sorted(folder.glob("*.json")) if _is_ours(folder) else ():
         try:
             run = Run(**json.loads(path.read_text("utf-8")))
-            os.kill(run.pid, 0)
-        except (ProcessLookupError, ValueError, TypeError):
-            path.unlink(missing_ok=True)
-        except OSError:
+        except FileNotFoundError:
             continue  # just removed by its owner
-        else:
+        except (ValueError, TypeError):
+            path.unlink(missing_ok=True)
+            continue
+        if started_ticks(run.pid) == run.born_ticks:
             runs.append(run)
+        else:
+            path.unlink(missing_ok=True)
     return runs
 
 

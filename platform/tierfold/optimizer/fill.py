@@ -24,59 +24,69 @@ class Filling:
         self.tokens = cost(problem, kept)
         self._problem = problem
         self._opened = opened_frames(problem, kept)
-        self._shown = with_framing(problem, kept, self._opened)
-        self._gap_tokens_max = int(problem.gap_tokens.max(initial=0))
-        self._lane_is_shown = set(problem.lane[self._shown].tolist())
+        self._shown = with_framing(problem, kept, self._opened).copy()
+        lanes = int(problem.lane[-1]) + 1 if len(problem) else 0
+        self._lane_is_shown = np.zeros(lanes, np.bool_)
+        self._lane_is_shown[problem.lane[self._shown]] = True
 
     def take_all(self, order: IntArray) -> list[int]:
         """Add what fits, in order; return what was added."""
         added: list[int] = []
         rest = order
         while len(rest := self._candidates(rest)):
-            taken = self._take_first(rest[:_MISSES_MAX])
-            if taken is None:
+            place = self._take_first(rest[:_MISSES_MAX])
+            if place is None:
                 break
-            added.append(int(rest[taken]))
-            rest = rest[taken + 1 :]
+            added.append(int(rest[place]))
+            rest = rest[place + 1 :]
         return added
 
     def _take_first(self, order: IntArray) -> int | None:
         """Add the first unit that fits and return its place in the order."""
         for place, unit in enumerate(order.tolist()):
-            if self.take(unit):
+            frames = self._frames_needed(unit)
+            tokens = self._tokens_with(unit)
+            if tokens <= self.budget:
+                self.tokens = tokens
+                self.kept[unit] = True
+                self._show(unit, frames)
                 return place
         return None
 
-    def take(self, unit: int) -> bool:
-        """Add the unit if it fits; return whether it did."""
-        frames = self._frames_needed(unit)
-        tokens = self._with_frames(unit, frames) if frames else self._alone(unit)
-        if tokens > self.budget:
-            return False
-        self.tokens = tokens
-        self.kept[unit] = True
-        self._show(unit, frames)
-        return True
+    def _candidates(self, order: IntArray) -> IntArray:
+        """Return those that fit, by what they cost if their frames are open already."""
+        price = self._problem.tokens[order] + self._gap_changes(order)
+        waits = self._waits_for_frame(order)
+        if waits.any():  # a frame's own text may close gaps: judged by the whole cost later
+            price[waits] -= 2 * self._problem.gap_tokens[order][waits]
+        return order[(self.tokens + price <= self.budget) & ~self.kept[order]]
 
-    def _alone(self, unit: int) -> int:
-        return self.tokens + int(self._problem.tokens[unit]) + self._gap_change(unit)
+    def _waits_for_frame(self, order: IntArray) -> BoolArray:
+        frame = self._problem.frame[order]
+        if not len(self._opened):
+            return np.zeros(len(order), np.bool_)
+        waits: BoolArray = (frame != NO_FRAME) & ~self._opened[frame]
+        return waits
 
-    def _with_frames(self, unit: int, frames: list[int]) -> int:
-        """Return the cost with the unit; its frames' own text may close gaps anywhere."""
-        problem = self._problem
-        opening = int(problem.tokens[unit]) + int(problem.frame_tokens[frames].sum())
-        if self.tokens + opening - self._gap_tokens_max * (len(frames) + 1) > self.budget:
-            return self.budget + 1
+    def _gap_changes(self, units: IntArray) -> IntArray:
+        """Return the marker tokens that showing each unit adds or, between two shown, saves."""
+        lane, last = self._problem.lane, len(self._problem) - 1
+        own, left, right = lane[units], np.maximum(units - 1, 0), np.minimum(units + 1, last)
+        left_gap = (left != units) & (lane[left] == own) & ~self._shown[left]
+        right_gap = (right != units) & (lane[right] == own) & ~self._shown[right]
+        change = left_gap.astype(np.int32) + right_gap - self._lane_is_shown[own]
+        changes: IntArray = change * self._problem.gap_tokens[units]
+        return changes
+
+    def _tokens_with(self, unit: int) -> int:
+        units = np.array([unit])
+        if not self._waits_for_frame(units)[0]:
+            price = self._problem.tokens[units] + self._gap_changes(units)
+            return self.tokens + int(price[0])
         self.kept[unit] = True
-        tokens = cost(problem, self.kept)
+        tokens = cost(self._problem, self.kept)
         self.kept[unit] = False
         return tokens
-
-    def _candidates(self, order: IntArray) -> IntArray:
-        """Return those that fit if they save a marker and their frames are open."""
-        room = self.budget - self.tokens
-        price = self._problem.tokens[order] - self._problem.gap_tokens[order]
-        return order[(price <= room) & ~self.kept[order]]
 
     def _frames_needed(self, unit: int) -> list[int]:
         needed = []
@@ -86,24 +96,11 @@ class Filling:
             frame = int(self._problem.frame_parent[frame])
         return needed
 
-    def _gap_change(self, unit: int) -> int:
-        """Return the marker tokens that showing the unit adds (or, between two shown, saves)."""
-        lane = self._problem.lane
-        left_lane = unit > 0 and lane[unit - 1] == lane[unit]
-        right_lane = unit + 1 < len(lane) and lane[unit + 1] == lane[unit]
-        left_gap = left_lane and not self._shown[unit - 1]
-        right_gap = right_lane and not self._shown[unit + 1]
-        change = int(left_gap) + int(right_gap)
-        if int(lane[unit]) in self._lane_is_shown:
-            change -= 1
-        return change * int(self._problem.gap_tokens[unit])
-
     def _show(self, unit: int, frames: list[int]) -> None:
         self._shown[unit] = True
-        self._lane_is_shown.add(int(self._problem.lane[unit]))
-        if not frames:
-            return
-        self._opened[frames] = True
-        own = self._problem.framing & np.isin(self._problem.frame, frames)
-        self._shown[own] = True
-        self._lane_is_shown.update(self._problem.lane[own].tolist())
+        self._lane_is_shown[self._problem.lane[unit]] = True
+        if frames:
+            self._opened[frames] = True
+            own = self._problem.framing & np.isin(self._problem.frame, frames)
+            self._shown[own] = True
+            self._lane_is_shown[self._problem.lane[own]] = True

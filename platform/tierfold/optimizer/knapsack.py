@@ -8,10 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tierfold.optimizer.density import densities
+from tierfold.optimizer.density import densities, in_order, unpaid_above
 from tierfold.optimizer.fill import Filling
-from tierfold.optimizer.problem import BoolArray, FloatArray, IntArray, Problem, cost, opened_frames
+from tierfold.optimizer.problem import (
+    NO_FRAME,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Problem,
+    cost,
+    opened_frames,
+)
 
+_FILL_FROM = 1024  # units behind the prefix: what fits farther down is worth next to nothing
 _PASSES = 2  # the second pass knows which frames the first one opened
 
 
@@ -48,13 +57,10 @@ def _better(problem: Problem, first: Selection, second: Selection) -> Selection:
 
 def _greedy(problem: Problem, budget: int, key: FloatArray) -> Selection:
     free = np.flatnonzero(problem.free & ~problem.kept)
-    # Ties are broken by place, so equal inputs give equal answers.
-    order = free[np.argsort(-key[free], kind="stable")].astype(np.int32)
+    order = in_order(key, free)
     taken = _longest_prefix(problem, order, budget)
-    kept = problem.kept.copy()
-    kept[order[:taken]] = True
-    filling = Filling(problem, kept, budget=budget)
-    filling.take_all(order[taken:])
+    filling = Filling(problem, _with_first(problem, order, taken), budget=budget)
+    filling.take_all(order[taken : taken + _FILL_FROM])
     kept = filling.kept
     chosen = key[order[kept[order]]]
     price = float(chosen.min()) if len(chosen) else 0.0
@@ -62,23 +68,37 @@ def _greedy(problem: Problem, budget: int, key: FloatArray) -> Selection:
 
 
 def _longest_prefix(problem: Problem, order: IntArray, budget: int) -> int:
-    """Return how many units of the order fit together; the cost grows along it but for markers."""
-    base = cost(problem, problem.kept)
-    running = np.cumsum(problem.tokens[order])
-    high = int(np.searchsorted(running, budget - base, side="right"))
-    low = int(np.searchsorted(running * 2 + 8 * len(problem.frame_parent), budget - base)) // 2
-    kept = problem.kept.copy()
+    """Return how many units of the order fit together, by bisection between safe bounds."""
+    room = budget - cost(problem, problem.kept)
+    tokens = problem.tokens[order]
+    low = int(np.searchsorted(np.cumsum(_dearest(problem, order, tokens)), room, side="right"))
+    cheapest = np.cumsum(tokens) - problem.gap_tokens[order]  # a unit may close a gap
+    high = int(np.searchsorted(np.maximum.accumulate(cheapest), room, side="right"))
     while low < high:
         middle = (low + high + 1) // 2
-        kept[:] = problem.kept
-        kept[order[:middle]] = True
-        if cost(problem, kept) <= budget:
+        if cost(problem, _with_first(problem, order, middle)) <= budget:
             low = middle
         else:
             high = middle - 1
-    kept[:] = problem.kept
-    kept[order[:low]] = True
-    return low if cost(problem, kept) <= budget else 0
+    return low
+
+
+def _dearest(problem: Problem, order: IntArray, tokens: IntArray) -> IntArray:
+    """Return the most each unit can cost: two markers, and every frame around it unpaid."""
+    price: IntArray = tokens + 2 * problem.gap_tokens[order]
+    if not len(problem.frame_parent):
+        return price
+    # A frame's own text, in front of its units and behind them, may open gaps of its own.
+    tokens_and_gaps = problem.frame_tokens + 4 * int(problem.gap_tokens.max())
+    owed = unpaid_above(problem, tokens_and_gaps, problem.frame_kept)
+    frame = problem.frame[order]
+    return price + np.where(frame == NO_FRAME, 0, owed[frame])
+
+
+def _with_first(problem: Problem, order: IntArray, count: int) -> BoolArray:
+    kept = problem.kept.copy()
+    kept[order[:count]] = True
+    return kept
 
 
 def _best_single(problem: Problem, budget: int, greedy: Selection) -> Selection:

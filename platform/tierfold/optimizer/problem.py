@@ -11,6 +11,7 @@ FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 
 NO_FRAME = -1
+_TRUE = np.ones(1, np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,40 +62,27 @@ def with_framing(problem: Problem, kept: BoolArray, opened: BoolArray) -> BoolAr
     return shown
 
 
-def gap_cost(problem: Problem, shown: BoolArray) -> int:
-    """Return the tokens of every marker the shown units need."""
-    places = np.flatnonzero(shown)
+def gap_cost(problem: Problem, places: IntArray, shown: BoolArray) -> int:
+    """Return the tokens of every marker the shown units need; `places` are their indices."""
     if not len(places):
         return 0
-    lane = problem.lane[places]
-    first = np.r_[True, lane[1:] != lane[:-1]]
-    last = np.r_[first[1:], True]
-    before = np.r_[-1, places[:-1]]
-    inner = ~first & (places != before + 1)
-    starts_lane = _is_first_of_lane(problem.lane)[places]
-    ends_lane = _is_last_of_lane(problem.lane)[places]
-    gaps = inner | (first & ~starts_lane)
-    tail = last & ~ends_lane
-    cost = problem.gap_tokens[places]
-    return int(cost[gaps].sum() + cost[tail].sum())
+    lane, gap = problem.lane[places], problem.gap_tokens[places]
+    before = places - 1  # of the first unit it is the last one, which starts no lane before it
+    is_first = (places == 0) | (problem.lane[before] != lane)
+    in_front = ~is_first & ~shown[before]
+    is_last_shown = np.concatenate((lane[1:] != lane[:-1], _TRUE))
+    after = np.minimum(places + 1, len(problem) - 1)
+    behind = is_last_shown & (after != places) & (problem.lane[after] == lane)
+    return int(gap[in_front].sum()) + int(gap[behind].sum())
 
 
 def cost(problem: Problem, kept: BoolArray) -> int:
     """Return the tokens of the kept units with their frames and markers."""
     if not len(problem.frame_parent):
-        return int(problem.tokens[kept].sum()) + gap_cost(problem, kept)
+        places = np.flatnonzero(kept)
+        return int(problem.tokens[places].sum()) + gap_cost(problem, places, kept)
     opened = opened_frames(problem, kept)
+    shown = with_framing(problem, kept, opened)
     own = int(problem.tokens[kept & ~problem.framing].sum())
-    return (
-        own
-        + int(problem.frame_tokens[opened].sum())
-        + gap_cost(problem, with_framing(problem, kept, opened))
-    )
-
-
-def _is_first_of_lane(lane: IntArray) -> BoolArray:
-    return np.concatenate(([True], lane[1:] != lane[:-1]))
-
-
-def _is_last_of_lane(lane: IntArray) -> BoolArray:
-    return np.concatenate((lane[1:] != lane[:-1], [True]))
+    frames = int(problem.frame_tokens[opened].sum())
+    return own + frames + gap_cost(problem, np.flatnonzero(shown), shown)

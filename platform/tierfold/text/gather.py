@@ -80,7 +80,7 @@ def gather(
     starts = np.concatenate((np.zeros(1, np.int32), ends[:-1]))[: len(ends)]
     spans = zip(starts.tolist(), ends.tolist(), strict=True)
     tokens = counter.count_each([text[start:end] for start, end in spans])
-    columns = _columns(blocks, cuts, counts, rows)
+    columns = _columns(blocks, cuts, counts, rows=rows)
     table = UnitTable(
         text=text,
         start=starts,
@@ -123,7 +123,7 @@ def count_texts(units: UnitTable, first_units: NDArray[np.bool_], counter: Token
 
 
 def _columns(
-    blocks: Sequence[Block], cuts: Sequence[Pieces], counts: IntArray, rows: RowFrames
+    blocks: Sequence[Block], cuts: Sequence[Pieces], counts: IntArray, *, rows: RowFrames
 ) -> _Columns:
     number = int(counts.sum())
     columns = _Columns(

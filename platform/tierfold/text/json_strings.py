@@ -32,13 +32,13 @@ def cut_string(text: str, start: int, stop: int) -> list[int]:
         least = _LINE_MIN if match.lastindex == _LINE else _SENTENCE_MIN
         if match.lastindex is None or match.end() - last < least or match.end() == stop:
             continue
-        _add(text, last, match.end(), ends)
+        _add(text, last, match.end(), ends=ends)
         last = match.end()
-    _add(text, last, stop, ends)
+    _add(text, last, stop, ends=ends)
     return ends
 
 
-def _add(text: str, start: int, stop: int, ends: list[int]) -> None:
+def _add(text: str, start: int, stop: int, *, ends: list[int]) -> None:
     while stop - start > LENGTH_MAX:
         match = _HARD.match(text, start, stop)
         if match is None:

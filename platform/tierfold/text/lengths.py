@@ -25,7 +25,8 @@ def split_long(
     """
     if not ends or ends[-1] - start <= length_max or longest(start, ends) <= length_max:
         return ends
-    return list(chain.from_iterable(_split(text, a, b, length_max) for a, b in _spans(start, ends)))
+    cuts = (_split(text, a, b, length_max=length_max) for a, b in _spans(start, ends))
+    return list(chain.from_iterable(cuts))
 
 
 def join_short(text: str, start: int, ends: list[int]) -> list[int]:
@@ -56,7 +57,7 @@ def _spans(start: int, ends: list[int]) -> Iterator[tuple[int, int]]:
     return zip([start, *ends[:-1]], ends, strict=True)
 
 
-def _split(text: str, start: int, stop: int, length_max: int) -> list[int]:
+def _split(text: str, start: int, stop: int, *, length_max: int) -> list[int]:
     ends = []
     if stop - start > length_max:
         while stop - start > _TARGET + _TARGET // 2:

@@ -24,7 +24,7 @@ _COMMENT = re.compile(r"#|//|/\*|\*[ /]|--[ ]")
 
 def cut_dialogue(text: str, start: int, stop: int) -> list[int]:
     """Return the ends of the turns: a line with a speaker and those up to the next one."""
-    turns = _records(text, start, stop, SPEAKER_LINE.match)
+    turns = _records(text, start, stop, opens=SPEAKER_LINE.match)
     ends: list[int] = []
     for begin, end in zip([start, *turns[:-1]], turns, strict=True):
         ends.extend(cut_prose(text, begin, end) if end - begin > _TURN_MAX else [end])
@@ -33,7 +33,7 @@ def cut_dialogue(text: str, start: int, stop: int) -> list[int]:
 
 def cut_log(text: str, start: int, stop: int) -> list[int]:
     """Return the ends of the records: a stamped line and those up to the next stamp."""
-    return _records(text, start, stop, _opens_record, lines_max=_RECORD_LINES_MAX)
+    return _records(text, start, stop, opens=_opens_record, lines_max=_RECORD_LINES_MAX)
 
 
 def cut_code(text: str, start: int, stop: int) -> list[int]:
@@ -91,8 +91,8 @@ def _records(
     text: str,
     start: int,
     stop: int,
-    opens: Callable[[str], object],
     *,
+    opens: Callable[[str], object],
     lines_max: int = 1 << 30,
 ) -> list[int]:
     ends: list[int] = []

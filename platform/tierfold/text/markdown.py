@@ -1,7 +1,7 @@
 """Markdown's larger parts inside prose: fenced code and pipe tables."""
 
 import re
-from collections.abc import Callable
+from typing import Protocol
 
 from tierfold.text.kinds import FENCE_LINE, TABLE_RULE
 from tierfold.text.lengths import join_short, split_long
@@ -21,7 +21,8 @@ _FENCE_MARK_MAX = 100  # characters of a fence's mark that are compared
 _FENCE_LENGTH_MAX = 2_000  # characters; above, no fence is small
 
 
-_Adder = Callable[[str, int, int, Draft], None]
+class _Adder(Protocol):
+    def __call__(self, text: str, start: int, stop: int, *, draft: Draft) -> None: ...
 
 
 def has_parts(text: str) -> bool:
@@ -36,11 +37,11 @@ def cut_markdown(text: str, draft: Draft) -> None:
         start = found.start()
         stop, add = _part(text, start)
         if add is not None:
-            _add_prose(text, at, start, draft)
-            add(text, start, stop, draft)
+            _add_prose(text, at, start, draft=draft)
+            add(text, start, stop, draft=draft)
             at = stop
         search_from = stop
-    _add_prose(text, at, len(text), draft)
+    _add_prose(text, at, len(text), draft=draft)
 
 
 def _part(text: str, start: int) -> tuple[int, _Adder | None]:
@@ -53,7 +54,7 @@ def _part(text: str, start: int) -> tuple[int, _Adder | None]:
     return _fence_stop(text, start), _add_fence
 
 
-def _add_prose(text: str, start: int, stop: int, draft: Draft) -> None:
+def _add_prose(text: str, start: int, stop: int, *, draft: Draft) -> None:
     if start < stop:
         ends = join_short(text, start, cut_prose(text, start, stop))
         ends = split_long(text, start, ends)
@@ -99,7 +100,7 @@ def _line_end(text: str, start: int) -> int:
     return len(text) if newline < 0 else newline + 1
 
 
-def _add_fence(text: str, start: int, stop: int, draft: Draft) -> None:
+def _add_fence(text: str, start: int, stop: int, *, draft: Draft) -> None:
     inner = _line_end(text, start)
     body = len(text[start:stop].rstrip()) + start
     last = text.rfind("\n", inner, body) + 1  # where the closing line begins, if there is one

@@ -72,8 +72,11 @@ def cut_prose(text: str, start: int, stop: int) -> list[int]:
                 last = end
             continue
         following = _line(text, end)
+        is_single = end - match.start() == 1
         is_first = line[0] == paragraph
-        if _goes_on(text, match, line, following, is_first=is_first) or _is_blank(text, last, end):
+        if (is_single and _goes_on(text, match, line, following=following, is_first=is_first)) or (
+            end - last < SENTENCE_MIN and text[last:end].isspace()
+        ):
             line = (end, line[1], line[2]) if is_item else following
             is_item = line[1] == _ITEM
             continue
@@ -84,7 +87,7 @@ def cut_prose(text: str, start: int, stop: int) -> list[int]:
         is_item = line[1] == _ITEM
     if last < stop:
         if ends and (
-            _is_blank(text, last, stop) or (last > paragraph and _is_tiny(text, last, stop))
+            text[last:stop].isspace() or (last > paragraph and _is_tiny(text, last, stop))
         ):
             ends.pop()
         ends.append(stop)
@@ -99,21 +102,17 @@ def _line(text: str, start: int) -> _Line:
     return start, kind, match.start(kind) - start
 
 
-def _is_blank(text: str, start: int, stop: int) -> bool:
-    return stop - start < SENTENCE_MIN and text[start:stop].isspace()
-
-
 def _is_tiny(text: str, start: int, stop: int) -> bool:
     return stop - start < (_SENTENCE_MIN_WIDE if text[start] >= WIDE else SENTENCE_MIN)
 
 
 def _goes_on(
-    text: str, newline: re.Match[str], line: _Line, following: _Line, *, is_first: bool
+    text: str, newline: re.Match[str], line: _Line, *, following: _Line, is_first: bool
 ) -> bool:
-    """Whether a sentence goes on behind the line break, or a heading's underline follows."""
+    """Whether a sentence goes on behind a single line break, or a heading's underline follows."""
     start, kind, indent = line
     _, next_kind, next_indent = following
-    if newline[_NEWLINE] or next_kind not in (_WORD, _UNDERLINE) or kind == _ALONE:
+    if kind == _ALONE or next_kind not in (_WORD, _UNDERLINE):
         return False
     if next_indent != indent:
         return kind == _ITEM and next_indent > indent
@@ -123,10 +122,10 @@ def _goes_on(
     word = newline.end() + indent
     if not _WRAPPED_MIN <= at - start <= _WRAPPED_MAX or (is_first and text[word].isupper()):
         return False  # lines that all begin with a capital are names or titles
-    return _is_wrapped(text, start, at, word)
+    return _is_wrapped(text, start, at, word=word)
 
 
-def _is_wrapped(text: str, start: int, stop: int, word: int) -> bool:
+def _is_wrapped(text: str, start: int, stop: int, *, word: int) -> bool:
     """Whether a line was broken because the next word did not fit, and not to end it."""
     tail = text[stop - 3 : stop].rstrip("\r\"'\u201d\u2019\u00bb)*_`")
     if tail[-1:] in ".!?:\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964":

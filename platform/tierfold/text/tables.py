@@ -9,7 +9,7 @@ _CELL_LINES_MAX = 50  # a quote left open must not swallow the table
 _ROW_MAX = 4_000  # characters
 
 
-def cut_table(text: str, start: int, stop: int, draft: Draft) -> None:
+def cut_table(text: str, start: int, stop: int, *, draft: Draft) -> None:
     """Add the table `text[start:stop]` to the draft as one frame."""
     ends = _row_ends(text, start, stop)
     header = 1

@@ -60,7 +60,7 @@ def _cut_by_kind(text: str, kind: Kind) -> Pieces:
     if kind is Kind.JSON:
         cut_json(text, draft)
     elif kind is Kind.TABLE:
-        cut_table(text, 0, len(text), draft)
+        cut_table(text, 0, len(text), draft=draft)
     elif kind is Kind.PROSE and len(text) > LENGTH_MAX // 10 and has_parts(text):
         cut_markdown(text, draft)
     else:

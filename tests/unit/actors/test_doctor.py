@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,11 +107,53 @@ def test_processes_are_named_by_what_they_run(
     assert name == ports.process_name(1)
 
 
+def own_run() -> Run:
+    """A run of this very process."""
+    return Run(
+        id="a",
+        pid=os.getpid(),
+        url="http://127.0.0.1:1",
+        log="/log",
+        born_ticks=started_ticks(os.getpid()),
+    )
+
+
+def test_a_run_that_ends_while_it_is_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner removes the file."""
+    path = write_run(own_run())
+    monkeypatch.setattr(Path, "glob", lambda *_: [path.with_name("gone.json")])
+
+    assert read_runs() == []
+
+
+def test_processes_that_vanish_while_they_are_read_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file of /proc may be gone when it is opened."""
+    (tmp_path / "7" / "fd").mkdir(parents=True)
+    (tmp_path / "7" / "fd" / "0").write_text("a file, not a link")
+    (tmp_path / "7" / "fd" / "1").symlink_to("pipe:[1]")
+    (tmp_path / "8").mkdir()
+    (tmp_path / "self").mkdir()
+    monkeypatch.setattr(ports, "_PROC", tmp_path)
+
+    assert listeners([7, 8, 9]) == []
+    assert family(9, variable=RUN_VARIABLE, value="x") == set()
+
+
+@pytest.mark.parametrize(("stat", "is_dead"), [(b"7 (a (b) c) Z 1", True), (b"7 (x) S 1", False)])
+def test_a_zombie_has_ended(stat: bytes, is_dead: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001  # pytest's parameter
+    """It only waits for its parent; its name may hold anything."""
+    monkeypatch.setattr(ports, "_read", lambda _pid, _name: stat)
+
+    assert ports.is_zombie(7) is is_dead
+
+
 def test_a_run_is_known_while_its_process_lives() -> None:
     """A file left by a crash is removed by the next reader."""
-    alive = Run(id="a", pid=os.getpid(), url="http://127.0.0.1:1", log="/log")
+    alive = own_run()
     write_run(alive)
-    dead = write_run(Run(id="b", pid=2**22 + 1, url="http://127.0.0.1:2", log="/log"))
+    dead = write_run(replace(alive, id="b", born_ticks=1))  # its pid was given away
     broken = dead.with_name("broken.json")
     broken.write_text("{")
 
@@ -123,7 +166,7 @@ def test_a_folder_of_somebody_else_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The temporary folder is everybody's."""
-    write_run(Run(id="a", pid=os.getpid(), url="http://127.0.0.1:1", log="/log"))
+    write_run(own_run())
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     monkeypatch.setattr(runs, "_folder", lambda: tmp_path / "tierfold-0")
 
@@ -135,7 +178,8 @@ def test_doctor_lists_the_ports_of_running_servers(
 ) -> None:
     """As text for people and as JSON for programs."""
     process, opened = child
-    write_run(Run(id="here", pid=process.pid, url=f"http://127.0.0.1:{opened[0]}", log="/log"))
+    born_ticks, url = started_ticks(process.pid), f"http://127.0.0.1:{opened[0]}"
+    write_run(replace(own_run(), id="here", pid=process.pid, url=url, born_ticks=born_ticks))
 
     code = doctor.command(["--port", str(opened[0])])
     text = capsys.readouterr().out

@@ -101,8 +101,7 @@ def test_a_row_in_parts_shows_each_part_with_its_own_gaps() -> None:
         "  keep DROP",
         "  (image_url)",
         "  keep ",
-        "- DROP",
-        "- (4 tokens)",
+        "- DROP (4 tokens)",
     ]
 
 

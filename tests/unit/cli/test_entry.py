@@ -34,7 +34,16 @@ def ended(
     [
         (CallerError("no such thing"), 2, "tierfold: no such thing"),
         (UnknownStageError("x", known=("fast",)), 2, "pin one of: fast"),
-        (BudgetTooSmallError(resource="max_tokens", asked=5, minimum=12), 2, "--tokens is 5"),
+        (
+            BudgetTooSmallError(resource="max_tokens", asked=5, minimum=12),
+            2,
+            "at least --tokens 12,",
+        ),
+        (
+            BudgetTooSmallError(resource="memory_bytes", asked=1e6, minimum=3_019_853),
+            2,
+            "--memory is 1000000, but what must be kept needs more: give at least --memory 3019853",
+        ),
         (InvalidInputError("too much", path="budget.cost_usd"), 2, "--usd: too much"),
         (SetupError("install it"), 1, "tierfold: install it"),
         (TierfoldError("we failed"), 1, "tierfold: we failed"),
