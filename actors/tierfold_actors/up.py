@@ -22,6 +22,14 @@ before it was ready, or a second Ctrl-C, which ends everything at once
 """
 
 _ALIVE_CHECK_S = 1.0
+_LINES = {
+    "starting": "ray: starting ...",
+    "ray": "ray: runs; serve: starting ...",
+    "serve": "serve: runs, HAProxy listens; gateway: starting ...",
+    "gateway": "gateway: runs, warm",
+    "stopping": "stopping: gateway, serve, ray ...",
+    "stopped": "stopped, nothing is left",
+}
 
 
 def command(argv: list[str]) -> int:
@@ -32,6 +40,7 @@ def command(argv: list[str]) -> int:
     if keys_file:
         read_keys(Path(keys_file))  # a malformed one is refused here, not 10 s later
     progress = _Progress(is_json=arguments.json)
+    progress.step("starting")
     with _interruptible():
         with running(
             host=arguments.host,
@@ -81,7 +90,7 @@ class _Progress:
     def step(self, name: str) -> None:
         """Say that a step was reached."""
         if name != "ready":  # it has a line of its own
-            self._say(name, step=name)
+            self._say(_LINES[name], step=name)
 
     def ready(self, server: Server) -> None:
         """Say where it answers and how to stop it."""

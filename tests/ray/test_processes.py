@@ -77,7 +77,7 @@ def test_two_servers_live_side_by_side_and_ctrl_c_leaves_nothing_behind(server: 
     took_s = time.monotonic() - began
 
     assert answers == [200, 200]
-    assert steps == ["ray", "serve", "gateway", "ready"]
+    assert steps == ["starting", "ray", "serve", "gateway", "ready"]
     assert code == 0
     assert took_s < 10
     assert not [pid for pid, born in births.items() if started_ticks(pid) == born]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -35,4 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for way in (
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # the server has a session of its own: stop it first
+        signal.signal(way, signal.default_int_handler)
     sys.exit(main())

@@ -11,7 +11,7 @@ from tierfold.context.answer import (
     Usage,
 )
 from tierfold.context.budget import UNLIMITED, Budget
-from tierfold.context.message import Message, OpaquePart, TextPart, ToolCall
+from tierfold.context.message import CHAT_ROLES, Message, OpaquePart, TextPart, ToolCall
 from tierfold.context.request import Markers, Request, Tokenizer
 from tierfold.context.source import (
     Document,
@@ -23,6 +23,7 @@ from tierfold.context.source import (
 )
 
 __all__ = [
+    "CHAT_ROLES",
     "UNLIMITED",
     "Answer",
     "Budget",

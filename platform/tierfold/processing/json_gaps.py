@@ -49,6 +49,8 @@ class _JsonRenderer:
             del self._due[frame]
         elif is_framing and frame in self._gone:
             return  # the closing of a container that is not shown
+        elif units.joint[unit] == _TEXT and frame in self._due:
+            self._show_in_string(unit, frame)
         elif units.joint[unit] == _TEXT:
             self._show_root(unit, frame)
         else:
@@ -61,6 +63,14 @@ class _JsonRenderer:
             self.pieces.append(self._units.unit(unit))
             if frame != NO_FRAME:
                 self._due[frame] = ""
+
+    def _show_in_string(self, unit: int, frame: int) -> None:
+        """Show a stretch of a long string; what is left out of it is marked inside its quotes."""
+        if self._shown[unit]:
+            self._mark(frame)
+            self.pieces.append(self._units.unit(unit))
+        else:
+            self._due[frame] = self._marker
 
     def _show_or_owe(self, unit: int, container: int) -> None:
         units = self._units
@@ -81,7 +91,10 @@ class _JsonRenderer:
 
     def _mark(self, container: int) -> None:
         due = self._due[container]
-        if due:
+        if due and due == self._marker:
+            self.pieces.append(f" {due}")
+            self._due[container] = ""
+        elif due:
             self._element(container, f",{due}")
             self._due[container] = ""
             if due.endswith(":null"):

@@ -10,7 +10,7 @@ LENGTH_MAX = 1_000  # characters of a unit; about 250 tokens of English
 LENGTH_MIN = 8  # a shorter unit costs more than it holds
 _LENGTH_MIN_WIDE = 4
 WIDE = "\u2e80"  # from here on Chinese, Japanese and Korean, which say more a character
-_TARGET = 500  # what a longer one is cut to
+_TARGET = 240  # what a longer one is cut to: small enough for a budget of a hundred tokens
 _LOOK_BACK = 32  # characters; longer clusters exist only in hostile text
 
 _ZERO_WIDTH_JOINER = "\u200d"

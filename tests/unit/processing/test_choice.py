@@ -194,3 +194,19 @@ def test_keep_marks_are_honoured() -> None:
     assert isinstance(answer, TextSource)
 
     assert "<keep>The code is 4711.</keep>" in answer.text
+
+
+@given(seed=seeds, budget=st.integers(40, 400))
+def test_a_gap_inside_a_long_json_string_is_marked_inside_its_quotes(
+    seed: int, budget: int
+) -> None:
+    """A string of a thousand words can be folded, stays a string, and hides no gap."""
+    story = " ".join(f"Sentence {i} says something.\n" for i in range(120))
+    text = json.dumps({"id": 1, "story": story, "after": "x " * 300})
+    (answer,) = folded((TextSource(text=text),), budget, seed=seed)
+    assert isinstance(answer, TextSource)
+
+    if "story" in answer.text:
+        kept = orjson.loads(answer.text)["story"]
+        assert MARKER in kept
+        assert all(piece.strip() in story for piece in kept.split(MARKER))
