@@ -3,7 +3,7 @@
 `python -m benchmarks [--data ../shared/data] [--quick]`
 """
 
-import datetime
+import datetime as dt
 import os
 import platform
 import subprocess
@@ -45,7 +45,7 @@ def main() -> None:
 
 def _machine() -> str:
     cores, load = os.cpu_count(), os.getloadavg()[0]
-    today = datetime.datetime.now(tz=datetime.UTC).date()
+    today = dt.datetime.now(tz=dt.UTC).date()
     return (
         f"{today}, {cores} cores, {platform.machine()}, Python {platform.python_version()}, "
         f"load {load:.1f} at the start.\n"

@@ -10,7 +10,6 @@ import json
 import platform
 import zlib
 from collections import defaultdict
-
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +31,6 @@ from tierfold.relevance.features import Features, balanced_features, fast_featur
 from tierfold.relevance.forest import NODES, Forest
 from tierfold.relevance.model import BALANCED, FAST, QUERY_FREE, context_facts, sigmoid
 from tierfold.relevance.question import read_question
-
 from tierfold.text.table import NO_FRAME, Frames, Joint, Kind, Role, UnitTable
 
 Array = NDArray[np.float64]
@@ -126,7 +124,9 @@ def row_weights(examples: list[Example], *, balanced: bool) -> Array:
         label, count = example.label, len(example.label)
         positive = label.sum()
         each = np.where(label, 0.5 / max(positive, 1), 0.5 / max(count - positive, 1))
-        rows.append((each if balanced else np.full(count, 1 / count)) / per_kind[example.context.kind])
+        rows.append(
+            (each if balanced else np.full(count, 1 / count)) / per_kind[example.context.kind]
+        )
     weights = np.concatenate(rows)
     return weights / weights.mean()
 
@@ -157,7 +157,7 @@ def fit_forest(examples: list[Example], stage: str) -> dict[str, Any]:
 
 
 def _tree(nodes: NDArray[Any]) -> dict[str, Any]:
-    """Number inner nodes and leaves apart; a child is a node, or ~leaf."""
+    """Return inner nodes and leaves, numbered apart; a child is a node, or ~leaf."""
     is_leaf = nodes["is_leaf"].astype(bool)
     number = np.where(is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1)
     inner = nodes[~is_leaf]
@@ -280,7 +280,9 @@ class QualityRows:
     weight: Array  # (r,)
 
 
-def quality_rows(examples: list[Example], probabilities: list[Array], exponent: float) -> QualityRows:
+def quality_rows(
+    examples: list[Example], probabilities: list[Array], exponent: float
+) -> QualityRows:
     """Measure what selections keep, and what they are worth in truth."""
     kinds = [e.context.kind for e in examples]
     measures, recall = [], []
@@ -305,7 +307,9 @@ def quality_rows(examples: list[Example], probabilities: list[Array], exponent: 
     )
 
 
-def bounded_logistic(rows: Array, target: Array, weight: Array, positive: NDArray[np.bool_]) -> Array:
+def bounded_logistic(
+    rows: Array, target: Array, weight: Array, positive: NDArray[np.bool_]
+) -> Array:
     """Fit a logistic on soft labels with some weights held at or above zero."""
     scale = rows.std(axis=0)
     scale[scale == 0] = 1.0
@@ -318,8 +322,14 @@ def bounded_logistic(rows: Array, target: Array, weight: Array, positive: NDArra
         return float(value), scaled.T @ (weight * (sigmoid(logit) - target)) + ridge * weights
 
     bounds = [(0.0, None) if p else (None, None) for p in positive]
-    solved = minimize(loss, np.zeros(rows.shape[1]), jac=True, bounds=bounds, method="L-BFGS-B",
-                      options={"maxiter": 3000, "maxfun": 6000})
+    solved = minimize(
+        loss,
+        np.zeros(rows.shape[1]),
+        jac=True,
+        bounds=bounds,
+        method="L-BFGS-B",
+        options={"maxiter": 3000, "maxfun": 6000},
+    )
     return np.asarray(solved.x / scale, dtype=np.float64)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-_HTTP_OK = 200
+HTTP_OK = 200
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ async def _connection(port: int, request: bytes, until: float) -> tuple[int, int
             await writer.drain()
             status, _, _ = await read_response(reader)
             done += 1
-            errors += status != _HTTP_OK
+            errors += status != HTTP_OK
     except (OSError, asyncio.IncompleteReadError):
         errors += 1
     finally:

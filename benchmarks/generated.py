@@ -11,7 +11,8 @@ _PEOPLE = ("Ada", "Bruno", "Chen", "Divya", "Emil", "Farah", "Goran", "Hana", "I
 _THINGS = (
     "the harbour crane", "a grey bicycle", "the spare compressor", "her violin", "the north gate",
     "an old kayak", "the beehives", "the greenhouse heater", "a box of lenses", "the water pump",
-    "the ferry timetable", "a weather balloon", "the bakery oven", "his field notes", "the tide gauge",
+    "the ferry timetable", "a weather balloon", "the bakery oven", "his field notes",
+    "the tide gauge",
 )  # fmt: skip
 _VERBS = ("repaired", "sold", "painted", "lent out", "lost", "insured", "photographed", "moved")
 _PLACES = ("Aarhus", "Bilbao", "Cork", "Dresden", "Esbjerg", "Faro", "Ghent", "Haifa", "Izmir")
@@ -125,17 +126,18 @@ def _result(number: int, dice: random.Random) -> str:
             "order": dice.randint(1000, 9999),
             "by": dice.choice(_PEOPLE),
             "item": dice.choice(_THINGS),
-            "notes": {"urgent": dice.random() < 0.5, "remark": dice.choice(_FILLER)},
+            "notes": {"urgent": dice.choice([True, False]), "remark": dice.choice(_FILLER)},
         }
         for _ in range(_RECORDS)
     ]
-    if number % 3 == 1:
+    style = ("json", "log", "script")[number % 3]
+    if style == "log":
         lines = [
             f"2026-01-{i + 1:02d} 10:00:00 INFO order {r['order']} by {r['by']}"
             for i, r in enumerate(records)
         ]
         return "\n".join(lines)
-    if number % 3 == 2:
+    if style == "script":
         body = "\n".join(f"print({r['order']})" for r in records)
         return f"The script:\n\n```python\n{body}\n```\n\n{dice.choice(_FILLER)}"
     return json.dumps({"orders": records, "total": len(records)}, indent=dice.choice([None, 2]))

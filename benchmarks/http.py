@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import orjson
 
-from benchmarks.flood import raw_request, read_response
+from benchmarks.flood import HTTP_OK, raw_request, read_response
 from benchmarks.latency import QUESTION, text_of
-from benchmarks.meter import PICTURES, finish, parse, parser, say, table
+from benchmarks.meter import finish, parse, parser, say, table
+from benchmarks.pictures import draw
 from tierfold_actors.runtime import default_config, running
-
-mpl.use("Agg")
 
 ROUNDS = 5
 REQUESTS_PER_ROUND = 100
@@ -111,12 +109,15 @@ async def _latency(body: bytes, rounds: int) -> dict[str, Any]:
         echo_ms = float(np.median([pair[1].ms for pair in pairs]))
         ratios.append((process_ms - handler_ms) / echo_ms)
         rows.append([number, process_ms, handler_ms, echo_ms, ratios[-1]])
-        errors += sum(sample.status != 200 for pair in pairs for sample in pair)
+        errors += sum(sample.status != HTTP_OK for pair in pairs for sample in pair)
     for _, writer in (ours, echo):
         writer.close()
     say(f"2k-token body, one connection, p50 ms of {REQUESTS_PER_ROUND} requests")
     table(["round", "over HTTP", "in the handler", "echo", "(HTTP - handler) / echo"], rows)
-    _draw(rows)
+    rounds_done = [row[0] for row in rows]
+    columns = {"over HTTP": 1, "in the handler": 2, "echo": 3}
+    lines = {label: (rounds_done, [row[c] for row in rows]) for label, c in columns.items()}
+    draw("http", lines, x_label="round", y_label="p50 ms, 2k-token body")
     return {
         "overhead_vs_echo": float(np.median(ratios)),
         "overhead_vs_echo_spread": [min(ratios), max(ratios)],
@@ -187,7 +188,7 @@ async def _health(folder: Path, body: bytes, *, seconds: float) -> dict[str, Any
             [f"one {len(large) >> 20} MB request", *_summary(during_large)],
         ],
     )
-    errors = counts["errors"] + (sending.result().status != 200)  # HTTP's number
+    errors = counts["errors"] + (sending.result().status != HTTP_OK)
     return {
         "livez_max_ms": max(*during_flood, *during_large),
         "livez_flood_max_ms": max(during_flood),
@@ -215,20 +216,6 @@ async def _probe_until(work: Any) -> list[float]:
 
 def _summary(values: list[float]) -> list[object]:
     return [len(values), float(np.median(values)), max(values)]
-
-
-def _draw(rows: list[list[Any]]) -> None:
-    from matplotlib import pyplot as plt  # slow to import
-
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    figure, axes = plt.subplots(figsize=(7, 4.5))
-    for column, label in ((1, "over HTTP"), (2, "in the handler"), (3, "echo")):
-        axes.plot([row[0] for row in rows], [row[column] for row in rows], marker="o", label=label)
-    axes.set(xlabel="round", ylabel="p50 ms, 2k-token body", ylim=(0, None))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(PICTURES / "http.png", dpi=120)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

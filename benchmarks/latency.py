@@ -17,20 +17,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import bm25s
-import matplotlib as mpl
 import numpy as np
 from bm25s.stopwords import STOPWORDS_EN
 from Stemmer import Stemmer
 
-from benchmarks.meter import PICTURES, finish, parse, parser, say, table
+from benchmarks.meter import finish, parse, parser, say, table
+from benchmarks.pictures import draw
 from tierfold.config import Settings
 from tierfold.context import Budget, Request, TextSource
 from tierfold.engine import Engine, MonotonicClock
 from tierfold.processing import Assembler, Chooser, Prepared
 from tierfold.relevance import rank_fast
 from tierfold.text import token_counter
-
-mpl.use("Agg")
 
 QUESTION = "How do I catch several exceptions at once and raise one of them again?"
 ROUNDS = 7
@@ -237,20 +235,14 @@ def _growth(engine: Engine, sizes: tuple[int, ...]) -> dict[str, Any]:
     exponent = float(np.polyfit(sizes_log, ms_log, 1)[0])
     say("growth of the cold pipeline, CPU ms")
     table(["tokens", "CPU ms", "per 1k tokens"], [[n, ms, 1000 * ms / n] for n, ms in rows])
-    _draw(rows)
+    draw(
+        "latency",
+        {"fast": ([row[0] for row in rows], [row[1] for row in rows])},
+        x_label="tokens of input",
+        y_label="CPU ms, cold",
+        is_log=True,
+    )
     return {"growth_exponent": exponent, "cold_cpu_ms": {str(n): ms for n, ms in rows}}
-
-
-def _draw(rows: list[tuple[int, float]]) -> None:
-    from matplotlib import pyplot as plt  # slow to import
-
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    figure, axes = plt.subplots(figsize=(7, 4.5))
-    axes.loglog([row[0] for row in rows], [row[1] for row in rows], marker="o")
-    axes.set(xlabel="tokens of input", ylabel="CPU ms, cold, stage fast")
-    axes.grid(which="both", alpha=0.3)
-    figure.savefig(PICTURES / "latency.png", dpi=120)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much of the evidence is kept: recall against stemmed BM25, calibration, exactness.
 
-`python -m benchmarks.quality [--data ../shared/data] [--quick] [--stage balanced] [--markers short]`
+`python -m benchmarks.quality [--data DIR] [--quick] [--stage balanced] [--markers short]`
 """
 
 from collections import defaultdict
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from scipy.stats import spearmanr
 
@@ -24,10 +23,9 @@ from benchmarks.evidence import (
 from benchmarks.exactness import Faults, check_evaluation, check_generated, check_sessions
 from benchmarks.floors import floor_tokens
 from benchmarks.generated import generated_set
-from benchmarks.meter import PICTURES, finish, parse, parser, say, table
+from benchmarks.meter import finish, parse, parser, say, table
+from benchmarks.pictures import draw
 from tierfold.context import Markers
-
-mpl.use("Agg")
 
 _HANDBOOK_BM25 = {0.25: 0.731, 0.10: 0.550, 0.05: 0.488}
 _HANDBOOK_TOLERANCE = 0.005
@@ -192,20 +190,12 @@ def _only_if_baseline_holds(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _draw(outcomes: Sequence[Outcome]) -> None:
-    from matplotlib import pyplot as plt  # slow, and only full runs draw
-
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    figure, axes = plt.subplots(figsize=(7, 4.5))
     percents = [100 * ratio for ratio in RATIOS]
-    for value, label in (("recall", "tierfold"), ("baseline", "stemmed BM25")):
-        recalls = [macro(_at(outcomes, ratio), value) for ratio in RATIOS]
-        axes.plot(percents, recalls, marker="o", label=label)
-    axes.set(xlabel="% of tokens kept", ylabel="evidence recall, macro", ylim=(0, 1))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(PICTURES / "quality.png", dpi=120)
-    plt.close(figure)
-    say(f"picture: {PICTURES / 'quality.png'}")
+    lines = {
+        label: (percents, [macro(_at(outcomes, ratio), value) for ratio in RATIOS])
+        for value, label in (("recall", "tierfold"), ("baseline", "stemmed BM25"))
+    }
+    draw("quality", lines, x_label="% of tokens kept", y_label="evidence recall, macro")
 
 
 if __name__ == "__main__":

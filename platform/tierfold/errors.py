@@ -44,13 +44,19 @@ class BudgetTooSmallError(CallerError):
     status = 422
 
     def __init__(self, *, resource: str, asked: float, minimum: float) -> None:
+        needed = _digits(minimum)
         super().__init__(
-            f"budget.{resource} is {asked:g}, but what must be kept needs {minimum:g}: "
-            f"raise the budget to at least {minimum:g}, or pin less"
+            f"budget.{resource} is {_digits(asked)}, but what must be kept needs {needed}: "
+            f"raise the budget to at least {needed}, or pin less"
         )
         self.resource = resource
         self.asked = asked
         self.minimum = minimum
+
+
+def _digits(value: float) -> str:
+    """Return a number as the caller would type it back: whole, without an exponent."""
+    return f"{value:.0f}" if value == int(value) else f"{value}"
 
 
 class UnknownStageError(CallerError):

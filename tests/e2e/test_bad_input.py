@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.conftest import SCRIPTS, Run
 
 

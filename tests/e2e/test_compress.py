@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import SCRIPTS, Run
 
+from tests.e2e.conftest import SCRIPTS, Run
 from tierfold.text import token_counter
 from tierfold.wire import AnswerModel, parse_messages
 

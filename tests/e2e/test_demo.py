@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.unit.cli.answers import an_answer
 
+from tests.unit.cli.answers import an_answer
 from tierfold.cli.screen import Screen
 from tierfold.context import Document, DocumentSource
 from tierfold.wire import parse_messages

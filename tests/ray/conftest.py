@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("ray")
 
 from tests.ray.server import KEY, Up
-
 from tierfold.cli.keyfile import KEYS_FILE_VARIABLE
 
 

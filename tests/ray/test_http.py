@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.ray.server import KEY, Up, wait_until
 
+from tests.ray.server import KEY, Up, wait_until
 from tierfold.cli.ports import process_name
 
 ROOT = Path(__file__).parents[2]

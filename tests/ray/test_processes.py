@@ -6,8 +6,8 @@ import time
 
 import httpx
 import psutil
-from tests.ray.server import TIERFOLD, Up
 
+from tests.ray.server import TIERFOLD, Up
 from tierfold.cli.ports import started_ticks
 from tierfold.cli.runs import read_runs
 

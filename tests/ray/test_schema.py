@@ -9,8 +9,8 @@ schemathesis = pytest.importorskip("schemathesis")
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
-from tests.ray.server import KEY, Up
 
+from tests.ray.server import KEY, Up
 from tierfold_actors.openapi import bare_api
 
 EXAMPLES = 20  # per route and mode

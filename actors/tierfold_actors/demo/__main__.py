@@ -36,9 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    for way in (
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # the server has a session of its own: stop it first
+    # The server has a session of its own: whoever ends the demo ends it too.
+    for way in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(way, signal.default_int_handler)
     sys.exit(main())

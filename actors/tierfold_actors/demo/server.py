@@ -38,8 +38,10 @@ def server(screen: Screen, *, keep: bool) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(child, url, Path(log.name), screen)
         yield url
-    except BaseException:
+    except BaseException as error:
         stop(child)
+        if not isinstance(error, ServerDiedError):  # its log says why
+            Path(log.name).unlink()
         raise
     if keep:
         screen.line(f"  KEEP=1: it stays up; stop it with: kill -INT {child.pid}")

@@ -40,7 +40,8 @@ class Budget:
 
 
 def _require_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (isinstance(value, float) and not math.isfinite(value)):
         msg = f"must be a finite number, not {value!r}"
         raise InvalidInputError(msg, path=f"budget.{name}")
     if name in {"max_tokens", "memory_bytes"} and not isinstance(value, int):
@@ -50,7 +51,7 @@ def _require_number(name: str, value: object) -> None:
 
 def _require_range(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not low <= value <= high:
-        msg = f"must lie between {low:g} and {high:g}, not {value:g}"
+        msg = f"must lie between {low:g} and {high:g}, not {value}"
         raise InvalidInputError(msg, path=f"budget.{name}")
 
 

@@ -1,6 +1,5 @@
 """`fold` and `afold`: the whole pipeline as one call, without a server."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -26,7 +25,7 @@ from tierfold.errors import InvalidInputError
 DocumentInput = str | Mapping[str, Any] | Document
 
 
-def fold(  # noqa: PLR0913  # the request's own fields, all keyword-only
+def fold(
     text: str | None = None,
     *,
     messages: Sequence[Mapping[str, Any]] | None = None,
@@ -60,6 +59,9 @@ def fold(  # noqa: PLR0913  # the request's own fields, all keyword-only
 
 async def afold(text: str | None = None, **options: Any) -> Answer:
     """Do what `fold` does in a worker thread, so that the event loop goes on."""
+    # It brings ssl and logging along, and the command line needs none of them.
+    import asyncio  # noqa: PLC0415
+
     return await asyncio.to_thread(fold, text, **options)
 
 

@@ -55,11 +55,13 @@ class Filling:
 
     def _candidates(self, order: IntArray) -> IntArray:
         """Return those that fit, by what they cost if their frames are open already."""
-        price = self._problem.tokens[order] + self._gap_changes(order)
-        waits = self._waits_for_frame(order)
-        if waits.any():  # a frame's own text may close gaps: judged by the whole cost later
-            price[waits] -= 2 * self._problem.gap_tokens[order][waits]
-        return order[(self.tokens + price <= self.budget) & ~self.kept[order]]
+        problem, room = self._problem, self.budget - self.tokens
+        # A unit saves one marker at best, and its frames' own text one more on either side.
+        least = 1 if not len(self._opened) else 3
+        cheapest = problem.tokens[order] - least * problem.gap_tokens[order]
+        near = order[(cheapest <= room) & ~self.kept[order]]
+        price = problem.tokens[near] + self._gap_changes(near)
+        return near[(price <= room) | self._waits_for_frame(near)]
 
     def _waits_for_frame(self, order: IntArray) -> BoolArray:
         frame = self._problem.frame[order]

@@ -50,7 +50,7 @@ def _starts_lane(before: Block, block: Block) -> bool:
 
 def render_blocks(intake: Intake, lanes: Lanes, shown: BoolArray, marker: str) -> dict[int, str]:
     """Return the text of every block of which something is shown, by the block's index."""
-    places = np.flatnonzero(shown)
+    places = np.flatnonzero(shown).astype(np.int32)
     if not len(places):
         return {}
     renderer = _Renderer(intake.units, shown, marker)

@@ -104,7 +104,7 @@ def matrix(features: Features, names: tuple[str, ...]) -> NDArray[np.float32]:
     return stacked
 
 
-def _runs(  # noqa: PLR0913 - one feature family needs all of what the others share
+def _runs(
     name: str,
     runs: Runs,
     positive: DoubleArray,
@@ -132,7 +132,7 @@ def _constants(
     coverage: DoubleArray,
     similarity: DoubleArray,
 ) -> Features:
-    """What is the same for all units: how much was asked and how well the best unit answers."""
+    """Say how much was asked and how well the best unit answers: the same for all units."""
     values = {
         "terms_asked": np.log1p(question.asked),
         "terms_found": np.log1p(len(question.idf)),

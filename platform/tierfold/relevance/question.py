@@ -62,6 +62,6 @@ def _vector(words: list[str], postings: Postings, signals: Signals) -> DoubleArr
     known = [postings.words.get(word, -1) for word in words]
     weights = [signals.idf[word] if word >= 0 else signals.idf_unknown for word in known]
     vectors, scale = word_vectors().take(words)
-    vector: DoubleArray = (np.array(weights) * scale) @ vectors.astype(np.float64)
+    vector = (np.array(weights, dtype=np.float64) * scale) @ vectors.astype(np.float64)
     length = float(np.sqrt(vector @ vector))
     return vector / length if length > 0 else vector

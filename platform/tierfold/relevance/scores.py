@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tierfold.relevance.index import Postings
+from tierfold.relevance.index import LongArray, Postings
 from tierfold.relevance.question import Question
 from tierfold.relevance.signals import DoubleArray, Runs, Signals, sums_of_units
 
@@ -15,7 +15,7 @@ def lexical(question: Question, postings: Postings) -> DoubleArray:
     """BM25 over stems, a unit and its group's title as one document (Robertson & Zaragoza)."""
     norm = _length_norm(postings.length.astype(np.float64))
     gain = _saturated(question.count, norm[question.unit]) * question.idf[question.term]
-    return np.bincount(question.unit, gain, len(postings))
+    return summed(question.unit, gain, len(postings))
 
 
 def lexical_of_runs(question: Question, runs: Runs) -> DoubleArray:
@@ -31,20 +31,20 @@ def lexical_of_runs(question: Question, runs: Runs) -> DoubleArray:
     holders = np.bincount(term, minlength=len(question.idf))
     idf = np.log1p((len(runs) - holders + 0.5) / (holders + 0.5))
     gain = _saturated(count, _length_norm(runs.length)[owner]) * idf[term]
-    score = np.bincount(owner, gain, len(runs))
+    score = summed(owner, gain, len(runs))
     return scaled(score)[runs.owner]
 
 
 def coverage(question: Question, n: int) -> DoubleArray:
     """Share of the question's information that stands in each unit, 0..1."""
-    held = np.bincount(question.unit, question.idf[question.term], n)
+    held = summed(question.unit, question.idf[question.term], n)
     return held / (question.idf_total + _TINY)
 
 
 def number_coverage(question: Question, n: int) -> DoubleArray:
-    """The same share, counting only numbers and the digits of identifiers."""
+    """Return the same share, counting only numbers and the digits of identifiers."""
     gain = np.where(question.numeric, question.idf, 0.0)
-    return np.bincount(question.unit, gain[question.term], n) / (question.idf_total + _TINY)
+    return summed(question.unit, gain[question.term], n) / (question.idf_total + _TINY)
 
 
 def cosine(vector: DoubleArray, postings: Postings, signals: Signals) -> DoubleArray:
@@ -63,6 +63,11 @@ def cosine_of_runs(similarity: DoubleArray, signals: Signals, runs: Runs) -> Dou
 def best_of_runs(score: DoubleArray, runs: Runs) -> DoubleArray:
     """Best score inside each run, scaled, given back for each unit."""
     return scaled(np.maximum.reduceat(score, runs.start))[runs.owner]
+
+
+def summed(owner: LongArray, values: DoubleArray, count: int) -> DoubleArray:
+    """Sum values by owner, (count,)."""
+    return np.bincount(owner, values, count).astype(np.float64, copy=False)
 
 
 def scaled(score: DoubleArray) -> DoubleArray:

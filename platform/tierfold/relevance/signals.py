@@ -54,10 +54,13 @@ class Signals:
     @property
     def size_bytes(self) -> int:
         """Bytes of all arrays."""
-        arrays = [self.weight, self.idf, self.norm, *self.static.values()]
-        for runs in (self.groups, self.sections):
-            arrays += [runs.owner, runs.start, runs.length]
-        return sum(array.nbytes for array in arrays)
+        own = self.weight.nbytes + self.idf.nbytes + self.norm.nbytes
+        runs = sum(r.owner.nbytes + r.start.nbytes + r.length.nbytes for r in self._runs)
+        return own + runs + sum(feature.nbytes for feature in self.static.values())
+
+    @property
+    def _runs(self) -> tuple[Runs, Runs]:
+        return self.groups, self.sections
 
 
 def signals_of(postings: Postings, units: UnitTable) -> Signals:
@@ -104,7 +107,8 @@ def sums_of_units(values: SingleArray, postings: Postings) -> DoubleArray:
 def _lengths(postings: Postings) -> SingleArray:
     """Length of each word's vector."""
     vectors = postings.vectors.astype(np.float32)
-    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * postings.vector_scale
+    lengths: SingleArray = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return lengths * postings.vector_scale
 
 
 def _runs(starts: NDArray[np.bool_], length: NDArray[np.float32]) -> Runs:
@@ -121,7 +125,8 @@ def _definitions(units: UnitTable) -> NDArray[np.bool_]:
         places = [match.start() for match in _DEFINITION.finditer(units.text)]
         if places:
             found[np.searchsorted(units.start, places, side="right") - 1] = True
-    return found & code
+    starts: NDArray[np.bool_] = found & code
+    return starts
 
 
 def _novelty(

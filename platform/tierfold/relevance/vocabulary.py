@@ -184,8 +184,10 @@ def _resolve(
         kind, pieces = cut(run)
         classes.append(kind)
         counts.append(len(pieces))
+        # A loop, not a comprehension: the length must be that after each insertion, and one call
+        # a word is what this function's time is made of.
         for piece in pieces:
-            words.append(vocabulary.setdefault(piece, len(vocabulary)))
+            words.append(vocabulary.setdefault(piece, len(vocabulary)))  # noqa: PERF401
     return np.array(classes), np.array(counts), np.array(words, dtype=np.int64)
 
 

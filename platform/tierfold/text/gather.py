@@ -15,6 +15,7 @@ from tierfold.text.table import (
     BoolArray,
     Frames,
     IntArray,
+    Role,
     SmallArray,
     UnitTable,
 )
@@ -138,7 +139,8 @@ def _columns(
     for block, each in zip(blocks, cuts, strict=True):
         if each.shape is not None:
             columns.set_shape(first, each.shape, block.frame)
-        if each.kept:
+        # A tool's output is not the caller's own words: its marks must not spend the budget.
+        if each.kept and block.role is not Role.TOOL:
             columns.pin_kept(first, each)
         first += len(each.ends)
     return columns

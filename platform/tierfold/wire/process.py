@@ -37,7 +37,7 @@ class BudgetModel(_Listed):
         default=None, description="tokens of the answer, markers included"
     )
     latency_ms: Real | None = Field(
-        None, description="soft deadline; the best answer so far is sent"
+        default=None, description="soft deadline; the best answer so far is sent"
     )
     memory_bytes: Whole | None = Field(default=None, description="peak of working set and answer")
     cost_usd: Real | None = Field(

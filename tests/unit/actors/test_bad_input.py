@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 import httpx
 import pytest
-from tests.unit.actors.fakes import FakeWorker, talk_to
 
+from tests.unit.actors.fakes import FakeWorker, talk_to
 from tierfold.config import Limits
 from tierfold.engine import MonotonicClock
 from tierfold_actors.answering import Answering

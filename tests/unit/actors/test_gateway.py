@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from tests.unit.actors.fakes import Bench, FakeEngine, talk_to
 
+from tests.unit.actors.fakes import Bench, FakeEngine, talk_to
 from tierfold_actors.gateway import create_api
 from tierfold_actors.work import WorkLimits
 

@@ -3,8 +3,8 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.unit.actors.fakes import Bench
 
+from tests.unit.actors.fakes import Bench
 from tierfold.cli.keyfile import KEYS_FILE_VARIABLE, read_keys
 from tierfold.errors import SetupError, UnauthorizedError
 from tierfold_actors.keys import Keyring, load_keyring

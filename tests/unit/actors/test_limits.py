@@ -1,8 +1,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.unit.actors.fakes import SMALL_LIMITS, Bench
 
+from tests.unit.actors.fakes import SMALL_LIMITS, Bench
 from tierfold.errors import OverloadError
 from tierfold_actors.arrival import BodyLedger
 

@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -152,14 +153,18 @@ def test_the_folder_is_short_enough_for_sockets(
 def test_a_driver_that_dies_is_a_sentence_with_the_end_of_its_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody should have to look for the log."""
+    """Nobody should have to look for the log; it stays, since the sentence names it."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
 
     with (
-        pytest.raises(SetupError, match="did not start: its process died"),
+        pytest.raises(SetupError, match="did not start: its process died") as died,
         runtime.running(port=free_port()),
     ):
         pass
+
+    log = Path(str(died.value).partition("the end of ")[2].partition(":")[0])
+    assert log.is_file()
+    shutil.rmtree(log.parent)
 
 
 def free_port() -> int:

@@ -3,8 +3,8 @@ import contextlib
 import itertools
 
 import pytest
-from tests.unit.actors.fakes import Bench, FakeEngine, call
 
+from tests.unit.actors.fakes import Bench, FakeEngine, call
 from tierfold.errors import OverloadError
 from tierfold_actors.answering import Call, Reply
 from tierfold_actors.work import Turns, Work, WorkLimits

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.unit.actors.fakes import Bench, call
 
+from tests.unit.actors.fakes import Bench, call
 from tierfold_actors.worker_process import (
     LostError,
     WorkerProcess,

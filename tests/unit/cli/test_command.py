@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.answers import an_answer
 
+from tests.unit.cli.answers import an_answer
 from tierfold.cli import compress, main
 from tierfold.cli.reading import Input
 from tierfold.context import Document, DocumentSource, TextSource

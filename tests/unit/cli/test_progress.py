@@ -1,8 +1,8 @@
 import io
 
 import pytest
-from tests.unit.cli.answers import an_answer
 
+from tests.unit.cli.answers import an_answer
 from tierfold.cli.progress import Progress, closing_lines, milliseconds, percent, ratio
 from tierfold.cli.screen import Screen
 from tierfold.context import QualityReport, StageTiming, Timing, Usage

@@ -8,7 +8,9 @@ from tierfold.context import Tokenizer
 from tierfold.processing.counting import PiecewiseCounter, pieces
 from tierfold.text import token_counter
 
-odd = st.text(st.sampled_from("aB1 .,/\t\r\n\u00a0'-日🎉\x0b\x85"), max_size=60) | st.text(max_size=60)
+odd = st.text(st.sampled_from("aB1 .,/\t\r\n\u00a0'-日🎉\x0b\x85"), max_size=60) | st.text(
+    max_size=60
+)
 
 
 @pytest.mark.parametrize("tokenizer", get_args(Tokenizer))

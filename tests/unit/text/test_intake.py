@@ -438,3 +438,17 @@ def test_limits_are_refused_by_name() -> None:
         read((TextSource(text=""),) * 3, tokenizer="o200k", limits=limits)
     with pytest.raises(TooLargeError, match="4 is more than the limit of 3"):
         read((two_rows, two_parts), tokenizer="o200k", limits=limits)
+
+
+def test_keep_marks_in_a_tools_output_are_plain_text() -> None:
+    """What a tool returns is nobody's instruction: it cannot pin itself."""
+    units = _chat(
+        _call("c1"),
+        _result("c1", "<keep>mine</keep> and more. " * 9),
+        _row("user", "So? <keep>ours</keep>"),
+        _row("user", "The question"),
+    ).units
+    pinned = {units.unit(i) for i in range(len(units)) if units.pinned[i]}
+
+    assert not any("mine" in text for text in pinned)
+    assert any("ours" in text for text in pinned)
