@@ -1,6 +1,6 @@
 """Needles in several languages, written from templates: does relevance work beyond English?
 
-    python -m benchmarks.needles
+python -m benchmarks.needles
 """
 
 import random
@@ -131,7 +131,7 @@ def haystack(language: Language, dice: random.Random) -> tuple[list[str], int, s
 
 def recall(language: Language, *, stage: str) -> float:
     """Return the share of needles kept in KEPT_SHARE of the sentences."""
-    dice = random.Random(_SEED)  # noqa: S311 - a fixed choice of sentences, no secret
+    dice = random.Random(_SEED)
     found = 0
     for _ in range(NEEDLES):
         texts, place, question = haystack(language, dice)

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from tierfold.optimizer.problem import NO_FRAME, BoolArray, FloatArray, IntArray, Problem
+from tierfold.optimizer.problem import (
+    NO_FRAME,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Problem,
+    owed_above,
+)
 
 _PLACE_BITS = 32
 
@@ -18,7 +25,7 @@ def densities(problem: Problem, *, exponent: float, paid: BoolArray) -> FloatArr
     own = problem.value / tokens**exponent
     if not len(problem.frame_parent):
         return own.astype(np.float32)
-    unpaid = unpaid_above(problem, problem.frame_tokens, paid)
+    unpaid = owed_above(problem, problem.frame_tokens, paid)
     owing = problem.free & (problem.frame != NO_FRAME)
     owing[owing] = unpaid[problem.frame[owing]] > 0
     key = own.copy()
@@ -37,15 +44,6 @@ def in_order(key: FloatArray, units: IntArray) -> IntArray:
     composed = (~bits).astype(np.uint64) << np.uint64(_PLACE_BITS) | units.astype(np.uint64)
     composed.sort()
     return (composed & np.uint64((1 << _PLACE_BITS) - 1)).astype(np.int32)
-
-
-def unpaid_above(problem: Problem, tokens: IntArray, paid: BoolArray) -> IntArray:
-    """Return the (f,) sum of a frame's tokens and those of the frames around it, unpaid ones."""
-    owed = np.where(paid, 0, tokens).astype(np.int32)
-    for frame, parent in enumerate(problem.frame_parent):  # parents stand before their children
-        if parent != NO_FRAME:
-            owed[frame] += owed[parent]
-    return owed
 
 
 def _bundled(

@@ -9,6 +9,7 @@ from tierfold.optimizer.problem import (
     Problem,
     cost,
     opened_frames,
+    owed_above,
     with_framing,
 )
 
@@ -28,6 +29,10 @@ class Filling:
         lanes = int(problem.lane[-1]) + 1 if len(problem) else 0
         self._lane_is_shown = np.zeros(lanes, np.bool_)
         self._lane_is_shown[problem.lane[self._shown]] = True
+        # A frame's own text, in front of its units and behind them, may close gaps.
+        self._has_text = np.zeros(len(self._opened), np.bool_)
+        self._has_text[problem.frame[problem.framing & (problem.frame != NO_FRAME)]] = True
+        self._gaps_closed_max = 3 if self._has_text.any() else 1
 
     def take_all(self, order: IntArray) -> list[int]:
         """Add what fits, in order; return what was added."""
@@ -45,7 +50,7 @@ class Filling:
         """Add the first unit that fits and return its place in the order."""
         for place, unit in enumerate(order.tolist()):
             frames = self._frames_needed(unit)
-            tokens = self._tokens_with(unit)
+            tokens = self._tokens_with(unit, frames)
             if tokens <= self.budget:
                 self.tokens = tokens
                 self.kept[unit] = True
@@ -54,14 +59,17 @@ class Filling:
         return None
 
     def _candidates(self, order: IntArray) -> IntArray:
-        """Return those that fit, by what they cost if their frames are open already."""
+        """Return those that may fit: exactly those, where no frame has text of its own."""
         problem, room = self._problem, self.budget - self.tokens
-        # A unit saves one marker at best, and its frames' own text one more on either side.
-        least = 1 if not len(self._opened) else 3
-        cheapest = problem.tokens[order] - least * problem.gap_tokens[order]
+        cheapest = problem.tokens[order] - self._gaps_closed_max * problem.gap_tokens[order]
         near = order[(cheapest <= room) & ~self.kept[order]]
         price = problem.tokens[near] + self._gap_changes(near)
-        return near[(price <= room) | self._waits_for_frame(near)]
+        waits = self._waits_for_frame(near)
+        if waits.any():
+            owed = owed_above(problem, problem.frame_tokens, self._opened)
+            price[waits] += owed[problem.frame[near[waits]]]
+            price[waits] -= (self._gaps_closed_max - 1) * problem.gap_tokens[near[waits]]
+        return near[price <= room]
 
     def _waits_for_frame(self, order: IntArray) -> BoolArray:
         frame = self._problem.frame[order]
@@ -80,13 +88,14 @@ class Filling:
         changes: IntArray = change * self._problem.gap_tokens[units]
         return changes
 
-    def _tokens_with(self, unit: int) -> int:
-        units = np.array([unit])
-        if not self._waits_for_frame(units)[0]:
-            price = self._problem.tokens[units] + self._gap_changes(units)
-            return self.tokens + int(price[0])
+    def _tokens_with(self, unit: int, frames: list[int]) -> int:
+        problem = self._problem
+        if not self._has_text[frames].any():
+            units = np.array([unit])
+            price = problem.tokens[units] + self._gap_changes(units)
+            return self.tokens + int(price[0]) + int(problem.frame_tokens[frames].sum())
         self.kept[unit] = True
-        tokens = cost(self._problem, self.kept)
+        tokens = cost(problem, self.kept)
         self.kept[unit] = False
         return tokens
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tierfold.optimizer.density import densities, in_order, unpaid_above
+from tierfold.optimizer.density import densities, in_order
 from tierfold.optimizer.fill import Filling
 from tierfold.optimizer.problem import (
     NO_FRAME,
@@ -18,6 +18,7 @@ from tierfold.optimizer.problem import (
     Problem,
     cost,
     opened_frames,
+    owed_above,
 )
 
 _FILL_FROM = 1024  # units behind the prefix: what fits farther down is worth next to nothing
@@ -90,7 +91,7 @@ def _dearest(problem: Problem, order: IntArray, tokens: IntArray) -> IntArray:
         return price
     # A frame's own text, in front of its units and behind them, may open gaps of its own.
     tokens_and_gaps = problem.frame_tokens + 4 * int(problem.gap_tokens.max())
-    owed = unpaid_above(problem, tokens_and_gaps, problem.frame_kept)
+    owed = owed_above(problem, tokens_and_gaps, problem.frame_kept)
     frame = problem.frame[order]
     return price + np.where(frame == NO_FRAME, 0, owed[frame])
 

@@ -43,13 +43,25 @@ class Problem:
 def opened_frames(problem: Problem, kept: BoolArray) -> BoolArray:
     """Return the (f,) frames that the kept units and the pinned frames need."""
     opened = problem.frame_kept.copy()
-    chosen = problem.frame[kept & ~problem.framing]
-    opened[chosen[chosen != NO_FRAME]] = True
-    for frame in range(len(opened) - 1, -1, -1):  # children stand after their parents
-        parent = problem.frame_parent[frame]
-        if opened[frame] and parent != NO_FRAME:
-            opened[parent] = True
+    if not len(opened):
+        return opened
+    frames = problem.frame[kept & ~problem.framing]
+    frames = np.concatenate((frames, np.flatnonzero(opened)))
+    while len(frames := frames[frames != NO_FRAME]):  # once for each level of nesting
+        opened[frames] = True
+        frames = np.unique(problem.frame_parent[frames])
     return opened
+
+
+def owed_above(problem: Problem, tokens: IntArray, paid: BoolArray) -> IntArray:
+    """Return the (f,) sum of a frame's tokens and those of the frames around it, unpaid ones."""
+    own = np.where(paid, 0, tokens)
+    owed = own.copy()
+    above = problem.frame_parent
+    while (has_parent := above != NO_FRAME).any():  # once for each level of nesting
+        owed[has_parent] += own[above[has_parent]]
+        above = np.where(has_parent, problem.frame_parent[above], NO_FRAME)
+    return owed
 
 
 def with_framing(problem: Problem, kept: BoolArray, opened: BoolArray) -> BoolArray:

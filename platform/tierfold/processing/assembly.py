@@ -60,10 +60,8 @@ class Assembler:
     def _texts(self, shown: Shown) -> dict[int, str]:
         """Return the text of every block in the answer; an emptied text of a kept row is marked."""
         texts = render_blocks(self._intake, self.lanes, shown.units, self.marker)
-        for row, blocks in zip(self._intake.rows, self._rows.blocks_of_row, strict=True):
-            if shown.frames[row.frame]:
-                for block in blocks:
-                    texts.setdefault(block, self.marker if self._intake.blocks[block].text else "")
+        for block in self._rows.kept_blocks(shown.frames):
+            texts.setdefault(block, self.marker if self._intake.blocks[block].text else "")
         return texts
 
     def _tokens(self, texts: dict[int, str], shown: Shown) -> int:

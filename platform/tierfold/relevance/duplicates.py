@@ -23,13 +23,13 @@ def discount_duplicates(probability: DoubleArray, postings: Postings) -> DoubleA
     order, low, high = order[kept], low[kept], high[kept]
     if len(order) < 2:  # noqa: PLR2004 - a pair
         return probability
-    copies = _copies(_digests(postings.word, low, high))
+    copies = copies_of(signatures(postings.word, low, high))
     discounted = probability.copy()
     discounted[order[copies]] *= _REMAINS
     return discounted
 
 
-def _digests(word: NDArray[np.int32], low: LongArray, high: LongArray) -> NDArray[np.uint32]:
+def signatures(word: NDArray[np.int32], low: LongArray, high: LongArray) -> NDArray[np.uint32]:
     """MinHash signatures of the word sets of some units, (c, _PERMUTATIONS)."""
     from rensa import RMinHash  # noqa: PLC0415 - only the balanced stage needs it
 
@@ -43,7 +43,7 @@ def _digests(word: NDArray[np.int32], low: LongArray, high: LongArray) -> NDArra
     return np.array(matrix.to_rows(), dtype=np.uint32)
 
 
-def _copies(digests: NDArray[np.uint32]) -> LongArray:
+def copies_of(digests: NDArray[np.uint32]) -> LongArray:
     """Rows similar to an earlier row; rows stand in order of falling probability."""
     count = len(digests)
     width = _PERMUTATIONS // _BANDS

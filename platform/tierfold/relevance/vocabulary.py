@@ -49,7 +49,7 @@ _STEMMERS = (
 )
 
 
-class _Lexicon:
+class Lexicon:
     """Process-wide memory of words already cut and stemmed.
 
     Safe to share between threads: every step is one dictionary operation, entries are pure
@@ -95,7 +95,7 @@ class _Lexicon:
         return word
 
 
-_LEXICON = _Lexicon()
+_LEXICON = Lexicon()
 _SINGLE = {"?": QUESTION, "\uff1f": QUESTION, "\u061f": QUESTION, "{": BRACKET, "[": BRACKET}
 
 
@@ -188,7 +188,11 @@ def _resolve(
         # a word is what this function's time is made of.
         for piece in pieces:
             words.append(vocabulary.setdefault(piece, len(vocabulary)))  # noqa: PERF401
-    return np.array(classes), np.array(counts), np.array(words, dtype=np.int64)
+    return _integers(classes), _integers(counts), _integers(words)
+
+
+def _integers(values: list[int]) -> NDArray[np.int64]:
+    return np.array(values, dtype=np.int64)
 
 
 def stems_of(words: list[str]) -> list[str]:

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.relevance.tables import texts
+from tierfold.relevance import vocabulary
+from tierfold.relevance.vocabulary import NUMBER, QUESTION, scan, stems_of
+
+
+def words_of(text: str) -> list[str]:
+    known: dict[str, int] = {}
+    found = scan([text], known)
+    names = list(known)
+    return [names[word] for word in found.word]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The quick Fox", ["quick", "fox"]),
+        ("getUserName HTTPServer snake_case", ["user", "http", "server", "snake", "case"]),
+        ("at 10:30 or 3.5 on 2024-05-21.", ["10:30", "3.5", "2024", "05", "21"]),
+        ("HAT017", ["hat", "017"]),
+        ("Größe, école; Москва", ["größe", "école", "москва"]),
+        ("東京都", ["東京", "京都"]),
+        ("東", ["東"]),
+        ("Tokyo東京ok", ["tokyo", "東京", "ok"]),
+        ("हिन्दी।", ["हिन्दी"]),
+        ("ÜberFluss", ["überfluss"]),
+        ("über東京 rot", ["über", "東京", "rot"]),
+        ("the of and", []),
+        ("", []),
+    ],
+)
+def test_words(text: str, words: list[str]) -> None:
+    """Words are lower-case runs of letters, camel case split; numbers keep inner dots and colons;
+    scripts without spaces become overlapping pairs; stop words are left out."""
+    assert words == words_of(text)
+
+
+def test_nothing_to_scan() -> None:
+    """No text, no words, and the vocabulary stays as it was."""
+    known = {"old": 0}
+
+    found = scan([], known)
+
+    assert (len(found.word), known) == (0, {"old": 0})
+    assert found.marks.shape == (0, 5)
+
+
+@given(st.lists(texts, min_size=1, max_size=8))
+def test_one_pass_finds_what_single_scans_find(many: list[str]) -> None:
+    """Scanning texts together gives each text the words it has alone, also if it holds a NUL."""
+    known: dict[str, int] = {}
+    found = scan(many, known)
+    names = list(known)
+
+    for slot, text in enumerate(many):
+        assert words_of(text) == [names[word] for word in found.word[found.slot == slot]]
+
+
+@given(st.text(max_size=60))
+def test_any_text_can_be_scanned(text: str) -> None:
+    """Whatever the characters, words are not empty and numbers lie within the vocabulary."""
+    known: dict[str, int] = {}
+    found = scan([text], known)
+
+    assert all(known)
+    assert all(0 <= word < len(known) for word in found.word)
+    assert len(stems_of(list(known))) == len(known)
+
+
+def test_marks_count_runs_of_each_class() -> None:
+    """Numbers and question marks are counted for the text they stand in, in every script."""
+    marks = scan(["12 or 3.5?", "none", "何？ 7"], {}).marks
+
+    assert marks[:, NUMBER].tolist() == [2, 0, 1]
+    assert marks[:, QUESTION].tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("connected", "connections"), ("рельсы", "рельсов"), ("βιβλία", "βιβλίο"), ("คน", "คน")],
+)
+def test_forms_of_a_word_share_a_stem(one: str, other: str) -> None:
+    """Each script has its stemmer; a script without one is left alone."""
+    assert stems_of([one]) == stems_of([other])
+
+
+def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full cache is dropped whole and filled again, with the same answers."""
+    fresh = vocabulary._Lexicon()
+    monkeypatch.setattr(vocabulary, "_WORD_LIMIT", 3)
+    monkeypatch.setattr(vocabulary, "_LEXICON", fresh)
+
+    first = [
+        words_of("alpha beta gamma delta epsilon"),
+        stems_of(["walks", "runs", "sings", "falls"]),
+    ]
+    second = [
+        words_of("alpha beta gamma delta epsilon"),
+        stems_of(["walks", "runs", "sings", "falls"]),
+    ]
+
+    assert first == second
+    assert max(len(fresh.classes), len(fresh.stems)) <= 3
+
+
+@given(st.lists(st.sampled_from("字文東京都会議"), min_size=1, max_size=9).map("".join))
+def test_unspaced_scripts_become_pairs(run: str) -> None:
+    """A run of n characters has n - 1 overlapping pairs; one character stands alone."""
+    pairs = words_of(run)
+
+    assert max(1, len(run) - 1) == len(pairs)
+    assert run == pairs[0] + "".join(pair[1:] for pair in pairs[1:])
+
+
+def test_arrays_are_integers() -> None:
+    """Ids and slots index arrays."""
+    found = scan(["one two"], {})
+
+    assert (np.dtype(np.int64), np.dtype(np.int64)) == (found.slot.dtype, found.word.dtype)
