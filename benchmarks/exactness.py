@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +10,28 @@ from typing import Any
 
 import orjson
 
-from benchmarks.data import Query
+from benchmarks.chats import generated_chat
+from benchmarks.data import Query, as_sources
 from benchmarks.evidence import EvidenceMeter
-from benchmarks.generated import generated_chat
+from benchmarks.meter import say
 from tierfold.config import Settings
-from tierfold.context import Answer, Budget, Markers, MessagesSource, Request, TextSource
+from tierfold.context import (
+    Answer,
+    Budget,
+    DocumentSource,
+    Markers,
+    MessagesSource,
+    Part,
+    Request,
+    Source,
+    TextSource,
+)
 from tierfold.engine import Engine, MonotonicClock
-from tierfold.errors import BudgetTooSmallError
-from tierfold.text import TOKENS_REPLY, message_overhead, token_counter
+from tierfold.errors import BudgetTooSmallError, InvalidInputError
+from tierfold.text import MARKER, TOKENS_REPLY, message_overhead, token_counter
 from tierfold.wire import answer_body, parse_messages
 
+_SESSIONS = ("tau_airline_60conv.jsonl.gz", "swe_agent_histories.jsonl.gz")
 _SHARES = (0.5, 0.25, 0.1)
 
 
@@ -50,7 +63,7 @@ def content_bytes(answer: Answer) -> bytes:
 
 
 def check_evaluation(meter: EvidenceMeter, queries: Sequence[Query], *, every: int) -> Faults:
-    """Ask every query twice, the second time of a context read anew; recount the answer."""
+    """Ask every query twice, the second time of a context read anew; look into the answer."""
     faults = Faults()
     for query in queries[::every]:
         budget = Budget(max_tokens=int(0.10 * sum(meter.context(query).tokens)))
@@ -59,6 +72,8 @@ def check_evaluation(meter: EvidenceMeter, queries: Sequence[Query], *, every: i
         faults += Faults(
             checked=2,
             overshoots=_recount(first) > (budget.max_tokens or 0),
+            split_atoms=split_parts(as_sources(meter.context(query)), first),
+            invalid_json=broken_parts(as_sources(meter.context(query)), first),
             nondeterministic=content_bytes(first) != content_bytes(second),
         )
     return faults
@@ -66,10 +81,34 @@ def check_evaluation(meter: EvidenceMeter, queries: Sequence[Query], *, every: i
 
 def check_sessions(folder: Path, *, every: int) -> Faults:
     """Fold recorded agent conversations and look at their tool exchanges."""
-    path = folder / "tau_airline_60conv.jsonl.gz"
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        chats = [json.loads(line)["messages"] for line in lines]
-    return check_chats(chats[::every], markers="short")
+    faults = Faults()
+    for name in _SESSIONS:
+        with gzip.open(folder / name, "rt", encoding="utf-8") as lines:
+            chats = [_as_openai(json.loads(line)["messages"]) for line in lines][::every]
+        taken = [chat for chat in chats if _is_well_formed(chat)]
+        say(f"{name}: {len(taken)} chats folded, {len(chats) - len(taken)} refused as malformed")
+        faults += check_chats(taken, markers="short")
+    say()
+    return faults
+
+
+def _as_openai(chat: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with `tool_call_id` where the recorder wrote a list of one."""
+    rows = []
+    for message in chat:
+        ids = message.get("tool_call_ids") or ()
+        one = {"tool_call_id": ids[0]} if len(ids) == 1 else {}
+        rows.append({k: v for k, v in message.items() if k != "tool_call_ids"} | one)
+    return rows
+
+
+def _is_well_formed(chat: list[dict[str, Any]]) -> bool:
+    engine = Engine(settings=Settings(), clock=MonotonicClock())
+    try:
+        engine.prepare((MessagesSource(messages=parse_messages(chat)),))
+    except InvalidInputError:
+        return False
+    return any(message["role"] == "user" for message in chat)
 
 
 def check_generated(*, markers: Markers) -> Faults:
@@ -110,8 +149,8 @@ def _inspect(answer: Answer, chat: list[dict[str, Any]], budget: Budget) -> Faul
     return Faults(
         checked=1,
         overshoots=_recount(answer) > (budget.max_tokens or 0),
-        split_atoms=_split_exchanges(answer.messages),
-        invalid_json=_broken_json(chat, answer.messages),
+        split_atoms=split_exchanges(answer.messages),
+        invalid_json=broken_results(chat, answer.messages),
     )
 
 
@@ -133,15 +172,56 @@ def _recount(answer: Answer) -> int:
     return tokens
 
 
-def _split_exchanges(messages: list[dict[str, Any]]) -> int:
-    """Return the calls without a result and the results without a call."""
-    calls = [c["id"] for m in messages for c in m.get("tool_calls") or ()]
-    results = [m["tool_call_id"] for m in messages if m["role"] == "tool"]
-    last_calls = {c["id"] for c in (messages[-1].get("tool_calls") or ())} if messages else set()
-    return len(set(calls) ^ set(results) - last_calls)
+def split_exchanges(messages: Sequence[dict[str, Any]]) -> int:
+    """Return the calls without a result and the results without a call, each as often as it is.
+
+    Calls of the last row but results may stay open: the results are still to come.
+    """
+    calls = Counter(call["id"] for m in messages for call in m.get("tool_calls") or ())
+    results = Counter(m.get("tool_call_id") for m in messages if m["role"] == "tool")
+    rows = [m for m in messages if m["role"] != "tool"]
+    last_calls = Counter(call["id"] for m in rows[-1:] for call in m.get("tool_calls") or ())
+    alone = (calls - results) + (results - calls)
+    return (alone - last_calls).total()
 
 
-def _broken_json(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> int:
+def split_parts(sources: Sequence[Source], answer: Answer) -> int:
+    """Return the parts of documents, which are kept whole or dropped, that are cut in two."""
+    return sum(
+        run.start > 0 or run.end < len(_parts(sources[run.source])[run.part].text)
+        for run in answer.left_out
+        if run.part is not None and _parts(sources[run.source])
+    )
+
+
+def broken_parts(sources: Sequence[Source], answer: Answer) -> int:
+    """Return the kept parts that were JSON before and are not in the answer.
+
+    A marker around a part stands for parts beside it, and is no text of its own.
+    """
+    dropped = {(run.source, run.part) for run in answer.left_out}
+    broken = 0
+    for index, (before, after) in enumerate(zip(sources, answer.sources, strict=True)):
+        kept = [p for n, p in enumerate(_parts(before)) if p.text and (index, n) not in dropped]
+        shown = [part for part in _parts(after) if part.text]
+        broken += abs(len(kept) - len(shown))
+        broken += sum(
+            _is_container(was.text) and not _is_container(_without_markers(now.text))
+            for was, now in zip(kept, shown, strict=False)  # the difference is counted above
+        )
+    return broken
+
+
+def _parts(source: Source) -> tuple[Part, ...]:
+    return source.document.parts if isinstance(source, DocumentSource) else ()
+
+
+def _without_markers(text: str) -> str:
+    return text.strip().removeprefix(MARKER).removesuffix(MARKER)
+
+
+def broken_results(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> int:
+    """Return the tool results that were JSON before and are not in the answer."""
     results = [m for m in before if m["role"] == "tool"]
     # Recorded conversations use some ids twice: only those whose every result is JSON are judged.
     was_json = {m["tool_call_id"] for m in results} - {
@@ -150,7 +230,7 @@ def _broken_json(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> i
     return sum(
         m["role"] == "tool"
         and m["tool_call_id"] in was_json
-        and m["content"] not in {"", "[…]"}
+        and m["content"] not in {"", MARKER}
         and not _is_container(m["content"])
         for m in after
     )

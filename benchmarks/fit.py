@@ -8,7 +8,6 @@ Prints cross-validated recall, reliability and the kind-only control; writes coe
 import argparse
 import json
 import platform
-import zlib
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,15 +22,19 @@ from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.data import Context, Query, read_compress
-from tierfold.relevance import WorkingSet
+from benchmarks.examples import FOLDS, Example, examples_of
 from tierfold.relevance import quality as quality_room
 from tierfold.relevance.duplicates import discount_duplicates
-from tierfold.relevance.features import Features, balanced_features, fast_features, matrix
+from tierfold.relevance.features import matrix
 from tierfold.relevance.forest import NODES, Forest
-from tierfold.relevance.model import BALANCED, FAST, QUERY_FREE, context_facts, sigmoid
-from tierfold.relevance.question import read_question
-from tierfold.text.table import NO_FRAME, Frames, Joint, Kind, Role, UnitTable
+from tierfold.relevance.model import (
+    BALANCED,
+    FAST,
+    QUERY_FREE,
+    Calibration,
+    context_facts,
+    sigmoid,
+)
 
 Array = NDArray[np.float64]
 
@@ -39,79 +42,8 @@ TARGET = Path(__file__).parents[1] / "platform/tierfold/relevance/coefficients.j
 RATIOS = (0.25, 0.10, 0.05)
 QUALITY_RATIOS = (0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.5, 0.7, 0.9)
 FLOORS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-FOLDS = 5
+KNOT = 0.99  # quantile of scores above which the calibration has a slope of its own
 NEVER_FITTED = "dialogue"  # its licence is for evaluation only
-TREES = {FAST: (24, 0.25), BALANCED: (120, 0.08), QUERY_FREE: (16, 0.25)}
-KINDS = {"code": Kind.CODE, "meeting": Kind.DIALOGUE, "dialogue": Kind.DIALOGUE}
-ROLES = {"system": Role.SYSTEM, "user": Role.USER, "assistant": Role.ASSISTANT, "tool": Role.TOOL}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """One query with its context, ready to rank."""
-
-    query: Query
-    context: Context
-    working: WorkingSet
-    label: NDArray[np.bool_]  # (n,) whether the unit is evidence
-    features: dict[str, Features]  # by stage
-
-    @property
-    def fold(self) -> int:
-        """The fold its conversation lies in."""
-        return zlib.crc32(self.context.conversation.encode()) % FOLDS
-
-    @property
-    def tokens(self) -> NDArray[np.int32]:
-        """Tokens of each unit."""
-        return self.working.units.tokens
-
-
-def table_of(context: Context) -> UnitTable:
-    """Make each segment one unit; a run of one group is a document."""
-    texts = [segment.text for segment in context.segments]
-    ends = np.cumsum([len(text) for text in texts]).astype(np.int32)
-    names = [segment.group or "" for segment in context.segments]
-    starts = [index for index, name in enumerate(names) if not index or name != names[index - 1]]
-    group = np.searchsorted(starts, np.arange(len(texts)), side="right") - 1
-    is_trace, is_titled = context.kind == "toolout", context.kind.startswith("multidoc")
-    roles = [ROLES.get(s.role or "", Role.NONE) if is_trace else 0 for s in context.segments]
-    count = len(texts)
-    none = np.zeros(0, dtype=np.int32)
-    return UnitTable(
-        text="".join(texts),
-        start=np.append(0, ends[:-1]).astype(np.int32),
-        end=ends,
-        tokens=np.array(context.tokens, dtype=np.int32),
-        block=np.arange(count, dtype=np.int32),
-        group=group.astype(np.int32),
-        role=np.array(roles, dtype=np.int8),
-        kind=np.full(count, KINDS.get(context.kind, Kind.PROSE), dtype=np.int8),
-        joint=np.full(count, Joint.TEXT, dtype=np.int8),
-        pinned=np.zeros(count, dtype=np.bool_),
-        framing=np.zeros(count, dtype=np.bool_),
-        frame=np.full(count, NO_FRAME, dtype=np.int32),
-        frames=Frames(parent=none, tokens=none, pinned=np.zeros(0, dtype=np.bool_)),
-        titles=tuple(names[start] for start in starts) if is_titled else (),
-    )
-
-
-def examples_of(folder: Path, split: str) -> list[Example]:
-    """Read a split and compute all features."""
-    read = read_compress(folder, split)
-    working = {key: WorkingSet.build(table_of(c)) for key, c in read.contexts.items()}
-    return [_example(q, read.contexts[q.context_id], working[q.context_id]) for q in read.queries]
-
-
-def _example(query: Query, context: Context, working: WorkingSet) -> Example:
-    label = np.zeros(len(working.units), dtype=np.bool_)
-    label[[index for group in query.evidence for index in group]] = True
-    postings, signals = working.postings, working.signals
-    read = read_question(query.question, postings, signals)
-    fast = fast_features(read, postings, signals)
-    balanced = balanced_features(fast, read, postings, signals)
-    stages = {FAST: fast, BALANCED: balanced, QUERY_FREE: signals.static}
-    return Example(query=query, context=context, working=working, label=label, features=stages)
 
 
 def row_weights(examples: list[Example], *, balanced: bool) -> Array:
@@ -128,7 +60,34 @@ def row_weights(examples: list[Example], *, balanced: bool) -> Array:
             (each if balanced else np.full(count, 1 / count)) / per_kind[example.context.kind]
         )
     weights = np.concatenate(rows)
-    return weights / weights.mean()
+    return np.asarray(weights / weights.mean(), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boosting:
+    """How a stage's trees are grown: `forests` times, averaged; more trees cost time to ask."""
+
+    forests: int
+    trees: int
+    rate: float
+    column_share: float  # of the features a split may choose from
+
+
+BOOSTING = {
+    FAST: Boosting(forests=1, trees=24, rate=0.25, column_share=1.0),
+    BALANCED: Boosting(forests=3, trees=80, rate=0.1, column_share=0.5),
+    QUERY_FREE: Boosting(forests=1, trees=16, rate=0.25, column_share=1.0),
+}
+
+# More of these never makes a unit less likely: a forest that has learned otherwise has learned
+# an accident, and stumbles on texts unlike those it was fitted on.
+_RISING = """
+lexical lexical_share coverage number_coverage cosine cosine_scaled fused total total_scaled
+total_standard group_lexical group_cosine group_best section_lexical section_cosine
+section_best feedback
+"""
+RISING = frozenset(_RISING.split())
+FALLING = frozenset({"log_rank", "rank_share"})
 
 
 def fit_forest(examples: list[Example], stage: str) -> dict[str, Any]:
@@ -136,27 +95,42 @@ def fit_forest(examples: list[Example], stage: str) -> dict[str, Any]:
     names = tuple(examples[0].features[stage])
     rows = np.concatenate([matrix(e.features[stage], names).T for e in examples])
     label = np.concatenate([e.label for e in examples])
-    count, rate = TREES[stage]
-    booster = HistGradientBoostingClassifier(
-        max_iter=count,
-        learning_rate=rate,
-        max_leaf_nodes=NODES + 1,
-        min_samples_leaf=40,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=0,
-    )
-    booster.fit(rows, label, sample_weight=row_weights(examples, balanced=True))
-    trees = [_tree(step[0].nodes) for step in booster._predictors]  # noqa: SLF001
-    start = float(np.ravel(booster._baseline_prediction)[0])  # noqa: SLF001
-    stored = {"names": names, "start": start, "trees": trees}
+    weight = row_weights(examples, balanced=True)
+    plan = BOOSTING[stage]
+    boosters = [_booster(plan, seed, names) for seed in range(plan.forests)]
+    for booster in boosters:
+        booster.fit(rows, label, sample_weight=weight)
+    stored = {
+        "names": names,
+        "start": float(np.mean([b._baseline_prediction for b in boosters])),  # noqa: SLF001
+        "trees": [
+            _tree(step[0].nodes, plan.forests)
+            for booster in boosters
+            for step in booster._predictors  # noqa: SLF001
+        ],
+    }
     score = Forest.load(stored).score(np.ascontiguousarray(rows[:5000].T))
-    if not np.allclose(score, booster.decision_function(rows[:5000]), atol=1e-3):
+    asked = np.mean([booster.decision_function(rows[:5000]) for booster in boosters], axis=0)
+    if not np.allclose(score, asked, atol=1e-3):
         raise AssertionError
     return _pruned(stored)
 
 
-def _tree(nodes: NDArray[Any]) -> dict[str, Any]:
+def _booster(plan: Boosting, seed: int, names: tuple[str, ...]) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
+        max_iter=plan.trees,
+        learning_rate=plan.rate,
+        max_features=plan.column_share,
+        max_leaf_nodes=NODES + 1,
+        min_samples_leaf=40,
+        l2_regularization=1.0,
+        monotonic_cst=[(name in RISING) - (name in FALLING) for name in names],
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _tree(nodes: NDArray[Any], forests: int) -> dict[str, Any]:
     """Return inner nodes and leaves, numbered apart; a child is a node, or ~leaf."""
     is_leaf = nodes["is_leaf"].astype(bool)
     number = np.where(is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1)
@@ -166,7 +140,7 @@ def _tree(nodes: NDArray[Any]) -> dict[str, Any]:
         "threshold": [float(np.float32(x)) for x in inner["num_threshold"]],
         "left": number[inner["left"]].tolist(),
         "right": number[inner["right"]].tolist(),
-        "value": [round(float(x), 6) for x in nodes[is_leaf]["value"]],
+        "value": [round(float(x) / forests, 6) for x in nodes[is_leaf]["value"]],
     }
 
 
@@ -197,32 +171,33 @@ def held_out_scores(examples: list[Example], stage: str) -> list[Array]:
 
 
 def fit_calibration(examples: list[Example], scores: list[Array], stage: str) -> dict[str, Any]:
-    """Fit the logistic from held-out score to probability at the true base rate."""
+    """Fit the logistic from held-out score to probability, every unit counted once."""
+    knot = float(np.quantile(np.concatenate(scores), KNOT))
     facts = [context_facts(e.features[stage], s) for e, s in zip(examples, scores, strict=True)]
     rows = np.concatenate(
         [
-            np.column_stack([s, np.broadcast_to(f, (len(s), len(f)))])
+            np.column_stack([s, np.maximum(s - knot, 0), np.broadcast_to(f, (len(s), len(f)))])
             for s, f in zip(scores, facts, strict=True)
         ],
     )
     center, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-9
     logistic = LogisticRegression(C=1.0, max_iter=1000)
-    label = np.concatenate([e.label for e in examples])
-    logistic.fit((rows - center) / scale, label, row_weights(examples, balanced=False))
+    logistic.fit((rows - center) / scale, np.concatenate([e.label for e in examples]))
     weights = logistic.coef_[0] / scale
-    if weights[0] <= 0:
+    if min(weights[0], weights[0] + weights[1]) <= 0:
         raise AssertionError
     return {
         "intercept": float(logistic.intercept_[0] - weights @ center),
         "slope": float(weights[0]),
-        "weights": [float(weight) for weight in weights[1:]],
+        "knot": knot,
+        "bend": float(weights[1]),
+        "weights": [float(weight) for weight in weights[2:]],
     }
 
 
 def calibrated(calibration: dict[str, Any], example: Example, score: Array, stage: str) -> Array:
     """Apply a calibration, and the stage's discount of copies."""
-    facts = context_facts(example.features[stage], score) @ np.array(calibration["weights"])
-    probability = sigmoid(calibration["intercept"] + calibration["slope"] * score + facts)
+    probability = Calibration.load(calibration).probability(score, example.features[stage])
     if stage == BALANCED:
         return discount_duplicates(probability, example.working.postings)
     return probability

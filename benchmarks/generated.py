@@ -1,143 +1,227 @@
-"""Contexts with known evidence, written from templates: for machines that have no data folder."""
+"""Contexts with known evidence, written from templates: for machines that have no data folder.
 
-import json
+Made to be hard for word overlap: a question names thing and deed mostly by other words than the
+fact does, what it does repeat stands in other facts too (same person, same thing, other years),
+and half of the facts are told over neighbouring segments.
+"""
+
 import random
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from benchmarks.data import Context, EvaluationSet, Query, Segment
+from benchmarks.generated_words import (
+    DEEDS,
+    FILLER_ENDS,
+    FILLER_MIDDLES,
+    FILLER_STARTS,
+    PEOPLE,
+    PLACES,
+    THINGS,
+)
 from tierfold.text import token_counter
 
-_PEOPLE = ("Ada", "Bruno", "Chen", "Divya", "Emil", "Farah", "Goran", "Hana", "Ines", "Jonas")
-_THINGS = (
-    "the harbour crane", "a grey bicycle", "the spare compressor", "her violin", "the north gate",
-    "an old kayak", "the beehives", "the greenhouse heater", "a box of lenses", "the water pump",
-    "the ferry timetable", "a weather balloon", "the bakery oven", "his field notes",
-    "the tide gauge",
-)  # fmt: skip
-_VERBS = ("repaired", "sold", "painted", "lent out", "lost", "insured", "photographed", "moved")
-_PLACES = ("Aarhus", "Bilbao", "Cork", "Dresden", "Esbjerg", "Faro", "Ghent", "Haifa", "Izmir")
-_FILLER = (
-    "The meeting went on for a while and nobody wrote anything down.",
-    "It rained most of the week, so the yard stayed closed.",
-    "We should talk about the invoices some other day.",
-    "Lunch was late again, which annoyed everyone a little.",
-    "Somebody left the lights on in the workshop overnight.",
-    "The new schedule is still being discussed by the board.",
-    "There was no news from the supplier this morning.",
-    "A short walk along the quay helped to clear the head.",
-)
 _CONTEXTS_OF_EACH_KIND = 12
-_FACTS = 40
-_TOOL_RESULTS = 6
-_RECORDS = 25
+_ASKED = 6  # of each context's facts
+_OTHER_FACTS = 120
+_NOISE_MAX = 2  # segments in front of each fact
+_PEOPLE_IN_ONE = 4  # so that a name alone stands in more text than the budget holds
+_SAME_WORD_SHARE = 0.3  # of the words that a question takes over from its fact
+_SPREAD_SHARE = 0.5  # of facts told over neighbouring segments
+_DOCUMENT_SEGMENTS = 9
+_YEARS = (1950, 2025)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fact:
+    """Who did what to which thing, where and when; the words that tell it."""
+
+    person: str
+    thing: str
+    deed: str
+    place: str
+    year: int
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """One context as it is written."""
+
+    kind: str
+    name: str
+    dice: random.Random
+    people: list[str]
+    segments: list[Segment] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
+
+    def add(self, text: str, speaker: str) -> int:
+        """Add a segment and return its index."""
+        group = None
+        if self.kind == "dialogue":
+            text = f"{speaker}: {text}"
+        elif self.kind == "multidoc":
+            group = f"Report {len(self.segments) // _DOCUMENT_SEGMENTS + 1}"
+        else:
+            group = "module"
+        self.segments.append(Segment(text=text, group=group))
+        return len(self.segments) - 1
 
 
 def generated_set(*, seed: int) -> EvaluationSet:
-    """Return dialogues, documents and code: a dozen contexts of each, three questions to one."""
+    """Return dialogues, documents and code: a dozen contexts of each, six questions to one."""
     dice = random.Random(seed)  # reproducible text, no secrets
     contexts: dict[str, Context] = {}
     queries: list[Query] = []
     for kind in ("dialogue", "multidoc", "code"):
         for number in range(_CONTEXTS_OF_EACH_KIND):
-            context, asked = _context(kind, f"{kind}/{number}", dice)
-            contexts[context.id] = context
-            queries += asked
+            people = dice.sample(PEOPLE, _PEOPLE_IN_ONE)
+            draft = _Draft(kind=kind, name=f"{kind}/{number}", dice=dice, people=people)
+            contexts[draft.name] = _written(draft)
+            queries += draft.queries
     return EvaluationSet(name="generated", contexts=contexts, queries=tuple(queries))
 
 
-def _context(kind: str, name: str, dice: random.Random) -> tuple[Context, list[Query]]:
-    facts = [
-        (person, thing)
-        for person in dice.sample(_PEOPLE, 8)
-        for thing in dice.sample(_THINGS, _FACTS // 8)
-    ]
-    asked = dice.sample(range(len(facts)), 3)
-    segments: list[Segment] = []
-    queries: list[Query] = []
-    for index, (person, thing) in enumerate(facts):
-        segments += [_noise(kind, dice) for _ in range(dice.randint(1, 4))]
-        verb, place, year = dice.choice(_VERBS), dice.choice(_PLACES), dice.randint(1950, 2025)
-        segments.append(_fact(kind, person, thing, verb, f"{place} in {year}"))
-        if index in asked:
-            evidence = ((len(segments) - 1,),)
-            question = f"Where was {thing} when {person} {verb} it?"
-            if kind == "code":
-                question = f"Which function {verb} {thing} for {person}?"
-            queries.append(Query(context_id=name, question=question, evidence=evidence))
+def _written(draft: _Draft) -> Context:
+    asked = [_fact(draft, thing) for thing in draft.dice.sample(THINGS, _ASKED)]
+    steps: list[Callable[[], None]] = []
+    for words, fact in asked:
+        steps += _about(draft, words, fact)
+    others = [_fact(draft, draft.dice.choice(THINGS))[1] for _ in range(_OTHER_FACTS)]
+    facts = [fact for _, fact in asked]
+    steps += [_telling(draft, fact) for fact in others if not _is_like_any(fact, facts)]
+    draft.dice.shuffle(steps)
+    for step in steps:
+        for _ in range(draft.dice.randint(0, _NOISE_MAX)):
+            _noise(draft)
+        step()
     count = token_counter("o200k").count
-    tokens = tuple(count(segment.text) for segment in segments)
-    context = Context(id=name, kind=kind, segments=tuple(segments), tokens=tokens)
-    return context, queries
+    tokens = tuple(count(segment.text) for segment in draft.segments)
+    return Context(id=draft.name, kind=draft.kind, segments=tuple(draft.segments), tokens=tokens)
 
 
-def _noise(kind: str, dice: random.Random) -> Segment:
-    if kind == "code":
-        number = dice.randint(1, 999)
-        return Segment(
-            text=f"def step_{number}(value: int) -> int:\n    return value * {number} + 1\n",
-            group="module",
-        )
-    text = dice.choice(_FILLER)
-    if kind == "dialogue":
-        return Segment(text=f"{dice.choice(_PEOPLE)}: {text}")
-    return Segment(text=text, group=dice.choice(_PLACES))
+def _is_like_any(fact: _Fact, facts: list[_Fact]) -> bool:
+    """Return whether a question about one of the facts could mean this one."""
+    same_person = (other for other in facts if other.person == fact.person)
+    return any({other.thing, fact.thing} <= {*thing} for other in same_person for thing in THINGS)
 
 
-def _fact(kind: str, person: str, thing: str, verb: str, where: str) -> Segment:
-    if kind == "code":
-        name = "_".join([verb.split(maxsplit=1)[0], *thing.split()[1:]])
-        return Segment(
-            text=f"def {name}_{person.lower()}(ledger: list[str]) -> None:\n"
-            f'    """Note that {person} {verb} {thing}."""\n'
-            f'    ledger.append("{where}")\n',
-            group="module",
-        )
-    if kind == "dialogue":
-        return Segment(text=f"{person}: I {verb} {thing} down in {where}, you remember.")
-    return Segment(text=f"{person} {verb} {thing} at {where}.", group=where.split(maxsplit=1)[0])
+def _fact(draft: _Draft, thing: tuple[str, ...]) -> tuple[_Fact, _Fact]:
+    """Return one fact twice: in a question's words and in the text's."""
+    dice = draft.dice
+    deed = dice.choice(DEEDS)
+    told_thing, told_deed = dice.choice(thing), dice.choice(deed)
+    fact = _Fact(
+        person=dice.choice(draft.people),
+        thing=told_thing,
+        deed=told_deed,
+        place=dice.choice(PLACES),
+        year=dice.randint(*_YEARS),
+    )
+    asked_thing, asked_deed = _reworded(dice, thing, told_thing), _reworded(dice, deed, told_deed)
+    return replace(fact, thing=asked_thing, deed=asked_deed), fact
 
 
-def generated_chat(*, seed: int) -> list[dict[str, Any]]:
-    """Return an agent's conversation with tool calls, JSON results, code fences and logs."""
-    dice = random.Random(seed)  # reproducible text, no secrets
-    chat: list[dict[str, Any]] = [
-        {"role": "system", "content": "You keep the harbour's books. Answer with figures only."}
+def _reworded(dice: random.Random, words: tuple[str, ...], told: str) -> str:
+    if dice.random() < _SAME_WORD_SHARE:
+        return told
+    return dice.choice([word for word in words if word != told])
+
+
+def _about(draft: _Draft, words: _Fact, fact: _Fact) -> list[Callable[[], None]]:
+    """Return what writes an asked fact and what surrounds it with the question's own words."""
+    dice = draft.dice
+    others = [person for person in draft.people if person != fact.person]
+    thing = dice.choice([name for names in THINGS if fact.thing not in names for name in names])
+    deed = dice.choice([name for names in DEEDS if fact.deed not in names for name in names])
+    rivals = [
+        replace(words, person=dice.choice(others)),
+        replace(words, thing=thing),
+        replace(words, deed=deed),
+        replace(words, person=dice.choice(others), deed=deed),
     ]
-    for number in range(_TOOL_RESULTS):
-        place = dice.choice(_PLACES)
-        chat.append(
-            {"role": "user", "content": f"What is on order for {place}? {dice.choice(_FILLER)}"}
-        )
-        call = {
-            "id": f"call_{seed}_{number}",
-            "type": "function",
-            "function": {"name": "find_orders", "arguments": json.dumps({"place": place})},
-        }
-        chat.append({"role": "assistant", "content": None, "tool_calls": [call]})
-        chat.append({"role": "tool", "tool_call_id": call["id"], "content": _result(number, dice)})
-        chat.append({"role": "assistant", "content": " ".join(dice.sample(_FILLER, 4))})
-    chat.append({"role": "user", "content": f"Who ordered {dice.choice(_THINGS)}?"})
-    return chat
+    told = _telling(draft, fact, question=_question(draft, words))
+    return [told, _mention(draft, words), *(_telling(draft, _elsewhere(dice, r)) for r in rivals)]
 
 
-def _result(number: int, dice: random.Random) -> str:
-    records = [
-        {
-            "order": dice.randint(1000, 9999),
-            "by": dice.choice(_PEOPLE),
-            "item": dice.choice(_THINGS),
-            "notes": {"urgent": dice.choice([True, False]), "remark": dice.choice(_FILLER)},
-        }
-        for _ in range(_RECORDS)
-    ]
-    style = ("json", "log", "script")[number % 3]
-    if style == "log":
-        lines = [
-            f"2026-01-{i + 1:02d} 10:00:00 INFO order {r['order']} by {r['by']}"
-            for i, r in enumerate(records)
+def _elsewhere(dice: random.Random, fact: _Fact) -> _Fact:
+    return replace(fact, place=dice.choice(PLACES), year=dice.randint(*_YEARS))
+
+
+def _question(draft: _Draft, fact: _Fact) -> str:
+    if draft.kind == "code":
+        return f"Where does {fact.person}'s code handle that the {fact.thing} was {fact.deed}?"
+    return draft.dice.choice(
+        [
+            f"Where was the {fact.thing} when {fact.person} {fact.deed} it?",
+            f"In which town was the {fact.thing} {fact.deed} by {fact.person}?",
+            f"When and where was it that {fact.person} {fact.deed} the {fact.thing}?",
         ]
-        return "\n".join(lines)
-    if style == "script":
-        body = "\n".join(f"print({r['order']})" for r in records)
-        return f"The script:\n\n```python\n{body}\n```\n\n{dice.choice(_FILLER)}"
-    return json.dumps({"orders": records, "total": len(records)}, indent=dice.choice([None, 2]))
+    )
+
+
+def _telling(draft: _Draft, fact: _Fact, question: str = "") -> Callable[[], None]:
+    def tell() -> None:
+        write = _write_code if draft.kind == "code" else _write_prose
+        places = write(draft, fact)
+        if question:
+            evidence = tuple((place,) for place in places)
+            draft.queries.append(Query(context_id=draft.name, question=question, evidence=evidence))
+
+    return tell
+
+
+def _write_prose(draft: _Draft, fact: _Fact) -> list[int]:
+    who = "I" if draft.kind == "dialogue" else fact.person
+    if draft.dice.random() >= _SPREAD_SHARE:
+        text = f"{who} {fact.deed} the {fact.thing} in {fact.place} in {fact.year}."
+        return [draft.add(text, fact.person)]
+    first = draft.add(f"{who} {fact.deed} the {fact.thing} after all.", fact.person)
+    if draft.dice.random() < _SPREAD_SHARE:
+        draft.add("It took longer than anybody had thought.", draft.dice.choice(draft.people))
+    last = draft.add(f"That was down in {fact.place}, back in {fact.year}.", fact.person)
+    return [first, last]
+
+
+def _write_code(draft: _Draft, fact: _Fact) -> list[int]:
+    name = "_".join(f"{fact.deed} {fact.thing}".split())
+    number = draft.dice.randint(100, 999)
+    places = []
+    if draft.dice.random() < _SPREAD_SHARE:
+        places.append(draft.add(f'SITE_{number} = ("{fact.place}", {fact.year})\n', ""))
+        value = f"SITE_{number}"
+    else:
+        value = f'("{fact.place}", {fact.year})'
+    body = (
+        f"def {name}(ledger: list[tuple[str, int]]) -> None:\n"
+        f'    """Written by {fact.person}."""\n'
+        f"    ledger.append({value})\n"
+    )
+    return [*places, draft.add(body, "")]
+
+
+def _mention(draft: _Draft, fact: _Fact) -> Callable[[], None]:
+    """Return what names person and thing in the question's words and tells nothing."""
+
+    def mention() -> None:
+        if draft.kind == "code":
+            draft.add(f"# {fact.person}: does the {fact.thing} belong here?\n", "")
+        else:
+            text = f"{fact.person} was asked about the {fact.thing} again and had no answer."
+            draft.add(text, draft.dice.choice(draft.people))
+
+    return mention
+
+
+def _noise(draft: _Draft) -> None:
+    dice = draft.dice
+    if draft.kind == "code":
+        number, steps = dice.randint(1, 999), dice.randint(1, 4)
+        lines = [f"    value = value * {dice.randint(2, 99)} + 1\n" for _ in range(steps)]
+        body = "".join(lines) + "    return value\n"
+        draft.add(f"def step_{number}(value: int) -> int:\n{body}", "")
+        return
+    middles = dice.sample(FILLER_MIDDLES, dice.randint(0, 3))
+    text = ", ".join([dice.choice(FILLER_STARTS), *middles]) + f" {dice.choice(FILLER_ENDS)}."
+    if dice.random() < _SPREAD_SHARE:
+        text = f"{dice.choice(draft.people)} said that {text[0].lower()}{text[1:]}"
+    draft.add(text, dice.choice(PEOPLE))

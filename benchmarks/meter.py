@@ -54,23 +54,27 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def finish(figures: Mapping[str, Any]) -> None:
-    """Print the last line: one JSON object of figures; what is not finite becomes null."""
-    say(orjson.dumps(_plain(figures), option=orjson.OPT_SORT_KEYS).decode())
+    """Print the last line: one JSON object of figures; what is not finite becomes null.
+
+    A null says why: whoever reads the line must not guess whether it failed or was not asked for.
+    """
+    plain = {key: _plain(value) for key, value in figures.items()}
+    nulls = [key for key, value in plain.items() if value is None and key != "why"]
+    if nulls and not plain.get("why"):
+        plain["why"] = f"not a finite number in this run: {', '.join(nulls)}"
+    say(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode())
 
 
-def clustered_interval(
-    values: np.ndarray[Any, np.dtype[np.float64]], clusters: Sequence[str], *, seed: int = 7
-) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the mean, drawing whole clusters."""
-    names = sorted(set(clusters))
-    index = {name: i for i, name in enumerate(names)}
-    member = np.array([index[name] for name in clusters])
-    sums = np.bincount(member, weights=values, minlength=len(names))
-    counts = np.bincount(member, minlength=len(names))
-    draws = np.random.default_rng(seed).integers(0, len(names), (2000, len(names)))
-    means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+def null(why: str, *keys: str) -> dict[str, Any]:
+    """Return figures that could not be measured; `joined` keeps the reasons of several."""
+    return {**dict.fromkeys(keys), "why": f"{', '.join(keys)}: {why}"}
+
+
+def joined(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of all parts with every `why`."""
+    reasons = [part["why"] for part in parts if part.get("why")]
+    merged = {key: value for part in parts for key, value in part.items()}
+    return merged | ({"why": "; ".join(reasons)} if reasons else {})
 
 
 def _cell(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Needles in several languages, written from templates: does relevance work beyond English?
+"""Needles in several languages, written from templates, to see relevance work beyond English.
 
 python -m benchmarks.needles
 """
@@ -50,7 +50,7 @@ LANGUAGES = {
         people=("Анна", "Борис", "Клара", "Давид", "Мария", "Николай"),
         things=("паспорт", "зонт", "телескоп", "альбом", "чемодан", "компас"),
         places=("в подвале", "в гараже", "под лестницей", "за шкафом"),
-        facts=("{p} хранит свой {t} {w}. ", "Старый {t}, о котором говорит {p}, лежит {w}. "),
+        facts=("{p} хранит свой {t} {w}. ", "Старый {t}, о котором говорит {p}, лежит {w}. "),  # noqa: RUF001
         question="Где {p} хранит {t}?",
         filler=("Всё утро шёл дождь. ", "Соседи покрасили забор в зелёный цвет. "),
     ),
@@ -59,7 +59,7 @@ LANGUAGES = {
         things=("护照", "雨伞", "望远镜", "小提琴", "梯子", "指南针"),
         places=("地下室里", "车库里", "楼梯下面", "窗帘后面"),
         facts=("{p}把{t}放在{w}。", "{p}借来的{t}在{w}。"),
-        question="{p}的{t}放在哪里？",
+        question="{p}的{t}放在哪里？",  # noqa: RUF001
         filler=("整个早上都在下雨。", "邻居把篱笆漆成了绿色。"),
     ),
     "Japanese": Language(
@@ -67,7 +67,7 @@ LANGUAGES = {
         things=("パスポート", "雨傘", "望遠鏡", "バイオリン", "はしご", "方位磁石"),
         places=("地下室", "車庫", "階段の下", "カーテンの後ろ"),
         facts=("{p}さんは{t}を{w}にしまっています。", "{p}さんが借りた{t}は{w}にあります。"),
-        question="{p}さんの{t}はどこにしまってありますか？",
+        question="{p}さんの{t}はどこにしまってありますか？",  # noqa: RUF001
         filler=("朝からずっと雨が降っていました。", "隣の人が柵を緑色に塗りました。"),
     ),
     "Arabic": Language(
@@ -115,7 +115,7 @@ def table_of(texts: list[str], tokens: list[int]) -> UnitTable:
 def haystack(language: Language, dice: random.Random) -> tuple[list[str], int, str]:
     """Write one text: its sentences, the place of the needle, and the question for it."""
     person, thing = dice.choice(language.people), dice.choice(language.things)
-    texts = []
+    texts: list[str] = []
     while len(texts) < UNITS - 1:
         other, another = dice.choice(language.people), dice.choice(language.things)
         if dice.random() < 0.5:  # noqa: PLR2004 - half of it

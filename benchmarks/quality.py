@@ -23,7 +23,7 @@ from benchmarks.evidence import (
 from benchmarks.exactness import Faults, check_evaluation, check_generated, check_sessions
 from benchmarks.floors import floor_tokens
 from benchmarks.generated import generated_set
-from benchmarks.meter import finish, parse, parser, say, table
+from benchmarks.meter import finish, joined, null, parse, parser, say, table
 from benchmarks.pictures import draw
 from tierfold.context import Markers
 
@@ -45,32 +45,47 @@ def main() -> None:
     generated = _measure(generated_set(seed=1), stage, markers)
     _show("generated", generated)
     faults = check_generated(markers=markers)
-    figures = _figures(generated, faults)
-    if options.data is not None:
-        figures = _on_data(options.data, stage, markers, is_quick=options.quick)
-        figures["generated"] = {
-            f"recall_{_percent(ratio)}": macro(_at(generated, ratio)) for ratio in RATIOS
-        }
+    if options.data is None:
+        figures = joined(
+            _figures(generated, faults),
+            null("needs --data, for a training set", "floor90_tokens_vs_kind_only"),
+        )
+        _draw(generated)
+    else:
+        figures = _on_data(options.data, stage, markers, faults, is_quick=options.quick)
+        figures["generated"] = _short(generated)
     if options.rest.neural:
-        figures["why"] = "the neural stage is not built yet; these figures are without it"
+        figures = joined(figures, null("not built yet, the others are without it", "neural"))
     finish(figures)
 
 
-def _on_data(folder: Path, stage: str, markers: Markers, *, is_quick: bool) -> dict[str, Any]:
+def _on_data(
+    folder: Path, stage: str, markers: Markers, faults: Faults, *, is_quick: bool
+) -> dict[str, Any]:
     evaluation = _thinned(read_compress(folder / "compress", "dev"), 4 if is_quick else 1)
     outcomes = _measure(evaluation, stage, markers)
     _show(f"dev{' (every fourth query)' if is_quick else ''}", outcomes)
     _draw(outcomes)
     meter = EvidenceMeter(evaluation, stage=stage, markers=markers)
-    faults = check_evaluation(meter, evaluation.queries, every=8 if is_quick else 1)
-    faults += check_sessions(folder / "sessions", every=20 if is_quick else 4)
+    faults += check_evaluation(meter, evaluation.queries, every=4 if is_quick else 1)
+    faults += check_sessions(folder / "sessions", every=10 if is_quick else 2)
     figures = _figures(outcomes, faults)
-    if not is_quick:
-        figures |= _only_if_baseline_holds(figures)
-        train = read_compress(folder / "compress", "train")
-        figures["floor90_tokens_vs_kind_only"] = floor_tokens(
-            train, evaluation, stage=stage, markers=markers
-        )
+    if is_quick:
+        return joined(figures, null("needs all of train", "floor90_tokens_vs_kind_only"))
+    train = read_compress(folder / "compress", "train")
+    figures["floor90_tokens_vs_kind_only"] = floor_tokens(
+        train, evaluation, stage=stage, markers=markers
+    )
+    return joined(figures, _unless_baseline_holds(figures))
+
+
+def _short(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for ratio in RATIOS:
+        at, percent = _at(outcomes, ratio), _percent(ratio)
+        figures[f"recall_{percent}"] = macro(at)
+        figures[f"gain_{percent}"] = macro(at) - macro(at, "baseline")
+        figures[f"gain_low_{percent}"] = macro_gain_interval(at)[0]
     return figures
 
 
@@ -127,16 +142,13 @@ def _figures(outcomes: Sequence[Outcome], faults: Faults) -> dict[str, Any]:
     figures["unused_budget_share"] = float(
         np.mean([1 - o.tokens / o.budget for o in outcomes if o.budget < o.context_tokens])
     )
-    return figures | _calibration(outcomes)
+    return joined(figures, _calibration(outcomes))
 
 
 def _calibration(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     if len(outcomes) < _PREDICTIONS_MIN:
-        return {
-            "ece_excess": None,
-            "within_kind_rho": None,
-            "why": f"{len(outcomes)} predictions are fewer than {_PREDICTIONS_MIN}",
-        }
+        why = f"{len(outcomes)} predictions are fewer than {_PREDICTIONS_MIN}"
+        return null(why, "ece_excess", "within_kind_rho")
     expected = np.array([o.expected for o in outcomes])
     seen = np.array([o.recall for o in outcomes])
     error, noise = _calibration_error(expected, seen)
@@ -175,8 +187,8 @@ def _within_kind(outcomes: Sequence[Outcome]) -> float:
     return float(np.mean(correlations))
 
 
-def _only_if_baseline_holds(figures: dict[str, Any]) -> dict[str, Any]:
-    """Null the gains when BM25 does not reach the handbook's figures in this run."""
+def _unless_baseline_holds(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return null gains when BM25 does not reach the handbook's figures in this run."""
     known = figures["baselines"]["bm25_stem"]
     off = [
         ratio
@@ -185,8 +197,8 @@ def _only_if_baseline_holds(figures: dict[str, Any]) -> dict[str, Any]:
     ]
     if not off:
         return {}
-    gains = {key: None for key in figures if key.startswith("gain_")}
-    return gains | {"why": f"the BM25 baseline is off the handbook at {off}"}
+    gains = [key for key in figures if key.startswith("gain_")]
+    return null(f"the BM25 baseline is off the handbook at {off}", *gains)
 
 
 def _draw(outcomes: Sequence[Outcome]) -> None:

@@ -46,7 +46,8 @@ class _Rows:
 
 def compress_rows(request: CompressRequest, engine: Engine) -> dict[str, Any]:
     """Return the body of the answer; every well-formed request has one."""
-    return _body(_folded(request, engine) if request.messages else _nothing_sent())
+    rows = _folded(request, engine) if request.messages else _nothing_sent()
+    return _body(rows) | {"ignored_fields": list(request.ignored_fields)}
 
 
 def _nothing_sent() -> _Rows:
@@ -60,7 +61,9 @@ def _folded(request: CompressRequest, engine: Engine) -> _Rows:
     if budget is None:
         return _minified(request, prepared.intake.tokens)
     folding = Request(
-        sources=sources, ask=_question(request.messages), budget=Budget(max_tokens=max(1, budget))
+        sources=sources,
+        ask=_question(request.messages)[: engine.settings.limits.question_characters_max],
+        budget=Budget(max_tokens=max(1, budget)),
     )
     prepared = replace(prepared, intake=_in_place(prepared.intake, request))
     try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tierfold.config import Limits, Settings
 from tierfold.context import Answer, Request, Source, StopReason, Timing, Tokenizer, Usage
-from tierfold.errors import BudgetTooSmallError, TooLargeError
+from tierfold.errors import InvalidInputError, TooLargeError
 from tierfold.ports import Clock
 from tierfold.processing import (
     Assembler,
@@ -15,13 +15,15 @@ from tierfold.processing import (
     Pipeline,
     Prepared,
     Stages,
+    TokenLimit,
     left_out,
     nominal_ms,
+    require_memory,
+    token_limit,
 )
 from tierfold.text import read, token_counter
 
 _BYTES_PER_TOKEN = 4.3  # of English and code in UTF-8; only for choosing where work runs
-_MEMORY_BYTES_PER_TOKEN = 24  # text, unit arrays, postings and answer at their peak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ class Engine:
         stages = self.stages.pinned(request.stages)
         if prepared is None:
             prepared = self._read(request)
+        _require_same(request, prepared)
         _require_memory(request, prepared)
         assembler = Assembler(
             prepared.sources,
@@ -110,7 +113,7 @@ class Engine:
             assembler=assembler,
             chooser=Chooser(prepared.intake, assembler),
             stages=stages,
-            tokens_max=self._tokens_max(request, prepared),
+            limit=self._token_limit(request, prepared.intake.tokens),
             deadline_ms=None if budget.latency_ms is None else moment.began_ms + budget.latency_ms,
             clock=self.clock,
             latency=self.latency,
@@ -123,15 +126,11 @@ class Engine:
         self.latency.observe("read", prepared.intake.tokens, took_ms=took_ms)
         return prepared
 
-    def _tokens_max(self, request: Request, prepared: Prepared) -> int | None:
-        """Return the tighter of the token budget and what the dollars buy."""
-        limits = [] if request.budget.max_tokens is None else [request.budget.max_tokens]
+    def _token_limit(self, request: Request, tokens: int) -> TokenLimit:
         price = self.settings.prices.model(request.model).fresh_usd / 1e6
-        if request.budget.cost_usd is not None and price > 0:
-            cpu = self._cpu_usd(("read", "index", *self.stages.names), prepared.intake.tokens)
-            affordable = int(max(0.0, request.budget.cost_usd - cpu) / price)
-            limits.append(affordable)
-        return min(limits) if limits else None
+        steps = ("read", "index", *self.stages.names)
+        cpu = self._cpu_usd(steps, tokens)
+        return token_limit(request.budget, usd_per_token=price, usd_fixed=cpu)
 
     def _cpu_usd(self, steps: tuple[str, ...], tokens: int) -> float:
         """Return the price of the steps' nominal CPU, so that a bill depends on the input alone."""
@@ -190,7 +189,19 @@ def _require_within(request: Request, limits: Limits) -> None:
 
 
 def _require_memory(request: Request, prepared: Prepared) -> None:
-    asked = request.budget.memory_bytes
-    needed = len(prepared.intake.units.text) + prepared.intake.tokens * _MEMORY_BYTES_PER_TOKEN
-    if asked is not None and needed > asked:
-        raise BudgetTooSmallError(resource="memory_bytes", asked=asked, minimum=needed)
+    if request.budget.memory_bytes is not None:  # encoding the text is not free
+        text_bytes = len(prepared.intake.units.text.encode())
+        require_memory(
+            request.budget,
+            text_bytes=text_bytes,
+            tokens=prepared.intake.tokens,
+            units=len(prepared.intake.units),
+        )
+
+
+def _require_same(request: Request, prepared: Prepared) -> None:
+    """Refuse a prepared context of other sources or counted by another tokenizer."""
+    is_same = request.sources is prepared.sources or request.sources == prepared.sources
+    if not is_same or request.tokenizer != prepared.tokenizer:
+        problem = "the prepared context is of other sources or of another tokenizer"
+        raise InvalidInputError(problem, path="sources")

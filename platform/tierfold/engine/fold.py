@@ -80,33 +80,31 @@ def _sources(
     if len(given) != 1:
         msg = f"give exactly one of text, messages and documents, not {len(given)}"
         raise InvalidInputError(msg)
-    if text is not None:
-        return (TextSource(text=_checked_text(text)),)
     if messages is not None:
         # Pydantic costs 70 ms to import, and plain text does not need it.
         from tierfold.wire import parse_messages  # noqa: PLC0415
 
-        return (MessagesSource(messages=parse_messages(list(messages))),)
-    return tuple(DocumentSource(document=_document(each)) for each in documents or ())
-
-
-def _checked_text(text: object) -> str:
+        return (MessagesSource(messages=parse_messages(_listed("messages", messages))),)
+    if documents is not None:
+        return tuple(map(_document, _listed("documents", documents)))
     if not isinstance(text, str):
         msg = f"must be a str, not {type(text).__name__}"
         raise InvalidInputError(msg, path="text")
-    return text
+    return (TextSource(text=text),)
 
 
-def _document(document: DocumentInput) -> Document:
-    match document:
-        case Document():
-            return document
-        case str():
-            return Document(text=document)
-        case Mapping() if isinstance(document.get("text"), str):
-            return Document(
-                id=document.get("id"), title=document.get("title", ""), text=document["text"]
-            )
-        case _:
-            msg = "each must be a str, a tierfold.Document or a mapping with `text`"
-            raise InvalidInputError(msg, path="documents")
+def _listed(name: str, values: object) -> list[Any]:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        msg = f"must be a list, not {type(values).__name__}"
+        raise InvalidInputError(msg, path=name)
+    return list(values)
+
+
+def _document(document: DocumentInput) -> DocumentSource:
+    if isinstance(document, str):
+        return DocumentSource(document=Document(text=document))
+    if isinstance(document, Document):
+        return DocumentSource(document=document)
+    from tierfold.wire import parse_document  # noqa: PLC0415  # as above
+
+    return DocumentSource(document=parse_document(document))

@@ -2,13 +2,20 @@
 
 from tierfold.optimizer.fill import Filling
 from tierfold.optimizer.knapsack import Selection, select
-from tierfold.optimizer.problem import Problem, cost, opened_frames, with_framing
+from tierfold.optimizer.problem import (
+    Problem,
+    cost,
+    frame_levels,
+    opened_frames,
+    with_framing,
+)
 
 __all__ = [
     "Filling",
     "Problem",
     "Selection",
     "cost",
+    "frame_levels",
     "opened_frames",
     "select",
     "with_framing",

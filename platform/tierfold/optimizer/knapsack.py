@@ -32,7 +32,6 @@ class Selection:
     kept: BoolArray  # (n,) chosen or kept anyway; framing not set
     tokens: int  # by the problem's own arithmetic
     order: IntArray  # free units, the one to take first in front
-    price: float  # density of the least dense unit kept: value of one more token
 
 
 def select(problem: Problem, budget: int, *, exponent: float = 1.0) -> Selection:
@@ -62,10 +61,7 @@ def _greedy(problem: Problem, budget: int, key: FloatArray) -> Selection:
     taken = _longest_prefix(problem, order, budget)
     filling = Filling(problem, _with_first(problem, order, taken), budget=budget)
     filling.take_all(order[taken : taken + _FILL_FROM])
-    kept = filling.kept
-    chosen = key[order[kept[order]]]
-    price = float(chosen.min()) if len(chosen) else 0.0
-    return Selection(kept=kept, tokens=filling.tokens, order=order, price=price)
+    return Selection(kept=filling.kept, tokens=filling.tokens, order=order)
 
 
 def _longest_prefix(problem: Problem, order: IntArray, budget: int) -> int:
@@ -90,7 +86,7 @@ def _dearest(problem: Problem, order: IntArray, tokens: IntArray) -> IntArray:
     if not len(problem.frame_parent):
         return price
     # A frame's own text, in front of its units and behind them, may open gaps of its own.
-    tokens_and_gaps = problem.frame_tokens + 4 * int(problem.gap_tokens.max())
+    tokens_and_gaps = problem.frame_tokens + 4 * int(problem.gap_tokens.max(initial=0))
     owed = owed_above(problem, tokens_and_gaps, problem.frame_kept)
     frame = problem.frame[order]
     return price + np.where(frame == NO_FRAME, 0, owed[frame])
@@ -114,7 +110,5 @@ def _best_single(problem: Problem, budget: int, greedy: Selection) -> Selection:
         if cost(problem, kept) <= budget:
             filling = Filling(problem, kept, budget=budget)
             filling.take_all(greedy.order)
-            return Selection(
-                kept=filling.kept, tokens=filling.tokens, order=greedy.order, price=greedy.price
-            )
+            return Selection(kept=filling.kept, tokens=filling.tokens, order=greedy.order)
     return greedy

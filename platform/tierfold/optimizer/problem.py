@@ -31,6 +31,7 @@ class Problem:
     free: BoolArray  # (n,) may be chosen
     kept: BoolArray  # (n,) is there whatever is chosen
     frame_parent: IntArray  # (f,)
+    frame_levels: tuple[IntArray, ...]  # see `frame_levels`: made once for many problems
     frame_tokens: IntArray  # (f,)
     frame_kept: BoolArray  # (f,) paid whatever is chosen
     framing: BoolArray  # (n,) a piece of its frame's own text
@@ -40,27 +41,36 @@ class Problem:
         return len(self.value)
 
 
+def frame_levels(parent: IntArray) -> tuple[IntArray, ...]:
+    """Return the frames that stand in others, by depth, the outermost first."""
+    levels = []
+    level = np.flatnonzero(parent == NO_FRAME)
+    depth = np.zeros(len(parent), np.int32)
+    if len(level) < len(parent):
+        for frame, above in enumerate(parent.tolist()):  # parents stand before their children
+            if above != NO_FRAME:
+                depth[frame] = depth[above] + 1
+        by_depth = np.argsort(depth, kind="stable")
+        levels = np.split(by_depth, np.flatnonzero(np.diff(depth[by_depth])) + 1)[1:]
+    return tuple(levels)
+
+
 def opened_frames(problem: Problem, kept: BoolArray) -> BoolArray:
     """Return the (f,) frames that the kept units and the pinned frames need."""
     opened = problem.frame_kept.copy()
-    if not len(opened):
-        return opened
-    frames = problem.frame[kept & ~problem.framing]
-    frames = np.concatenate((frames, np.flatnonzero(opened)))
-    while len(frames := frames[frames != NO_FRAME]):  # once for each level of nesting
-        opened[frames] = True
-        frames = np.unique(problem.frame_parent[frames])
+    if len(opened):
+        chosen = problem.frame[kept & ~problem.framing]
+        opened[chosen[chosen != NO_FRAME]] = True
+        for level in reversed(problem.frame_levels):
+            opened[problem.frame_parent[level[opened[level]]]] = True
     return opened
 
 
 def owed_above(problem: Problem, tokens: IntArray, paid: BoolArray) -> IntArray:
     """Return the (f,) sum of a frame's tokens and those of the frames around it, unpaid ones."""
-    own = np.where(paid, 0, tokens)
-    owed = own.copy()
-    above = problem.frame_parent
-    while (has_parent := above != NO_FRAME).any():  # once for each level of nesting
-        owed[has_parent] += own[above[has_parent]]
-        above = np.where(has_parent, problem.frame_parent[above], NO_FRAME)
+    owed = np.where(paid, 0, tokens)
+    for level in problem.frame_levels:
+        owed[level] += owed[problem.frame_parent[level]]
     return owed
 
 

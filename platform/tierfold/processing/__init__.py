@@ -4,6 +4,7 @@ from tierfold.processing.assembly import Assembler, Shown
 from tierfold.processing.choice import Choice, Chooser
 from tierfold.processing.latency import LatencyModel, nominal_ms
 from tierfold.processing.left_out import left_out
+from tierfold.processing.limits import TokenLimit, require_memory, token_limit
 from tierfold.processing.pipeline import Draft, Pipeline
 from tierfold.processing.prepared import Prepared
 from tierfold.processing.stages import Balanced, Fast, Stage, Stages
@@ -21,6 +22,9 @@ __all__ = [
     "Shown",
     "Stage",
     "Stages",
+    "TokenLimit",
     "left_out",
     "nominal_ms",
+    "require_memory",
+    "token_limit",
 ]

@@ -61,7 +61,7 @@ class Assembler:
         """Return the text of every block in the answer; an emptied text of a kept row is marked."""
         texts = render_blocks(self._intake, self.lanes, shown.units, self.marker)
         for block in self._rows.kept_blocks(shown.frames):
-            texts.setdefault(block, self.marker if self._intake.blocks[block].text else "")
+            texts.setdefault(block, self.marker)
         return texts
 
     def _tokens(self, texts: dict[int, str], shown: Shown) -> int:

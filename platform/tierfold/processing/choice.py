@@ -15,6 +15,7 @@ from tierfold.optimizer import (
     Problem,
     Selection,
     cost,
+    frame_levels,
     opened_frames,
     select,
     with_framing,
@@ -29,11 +30,10 @@ _REFILLS_MAX = 4  # each counts the answer once; gains shrink to a few tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What to show, its exact tokens, and the price of one more."""
+    """What to show, and its exact tokens."""
 
     shown: Shown
     tokens: int
-    price: float  # value per token of the least dense unit kept
 
 
 class Chooser:
@@ -43,13 +43,14 @@ class Chooser:
         self._intake = intake
         self._assembler = assembler
         self._frame_kept = _pinned_frames(intake)
+        self._frame_levels = frame_levels(intake.units.frames.parent)
         self._gap_tokens = _gap_tokens(intake, has_marker=bool(assembler.marker))
 
     @cached_property
     def pinned(self) -> Choice:
         """The smallest answer there is: what must stay and nothing else."""
         problem = self._problem(np.zeros(len(self._intake.units), np.float32))
-        return self._counted(problem, problem.kept, price=0.0)
+        return self._counted(problem, problem.kept)
 
     def everything(self) -> Choice:
         """Return the choice that leaves nothing out."""
@@ -57,7 +58,7 @@ class Chooser:
             units=np.ones(len(self._intake.units), np.bool_),
             frames=np.ones(len(self._intake.units.frames), np.bool_),
         )
-        return Choice(shown=shown, tokens=self._intake.tokens, price=0.0)
+        return Choice(shown=shown, tokens=self._intake.tokens)
 
     def choose(self, value: FloatArray, budget: int, *, exponent: float) -> Choice:
         """Return the most valuable choice within the budget, which the pinned units must fit."""
@@ -84,19 +85,20 @@ class Chooser:
             free=~units.framing & ~units.pinned,
             kept=units.pinned & ~units.framing,
             frame_parent=units.frames.parent,
+            frame_levels=self._frame_levels,
             frame_tokens=units.frames.tokens,
             frame_kept=self._frame_kept,
             framing=units.framing,
         )
 
-    def _counted(self, problem: Problem, kept: BoolArray, *, price: float) -> Choice:
+    def _counted(self, problem: Problem, kept: BoolArray) -> Choice:
         frames = opened_frames(problem, kept)
         shown = Shown(units=with_framing(problem, kept, frames), frames=frames)
-        return Choice(shown=shown, tokens=self._assembler.count(shown), price=price)
+        return Choice(shown=shown, tokens=self._assembler.count(shown))
 
     def _shrink(self, problem: Problem, selection: Selection, budget: int) -> Choice:
         kept = selection.kept.copy()
-        choice = self._counted(problem, kept, price=selection.price)
+        choice = self._counted(problem, kept)
         leaving = selection.order[selection.kept[selection.order]][::-1].tolist()
         while choice.tokens > budget and leaving:
             over, gone = choice.tokens - budget, 0
@@ -104,7 +106,7 @@ class Chooser:
                 unit = leaving.pop(0)
                 kept[unit] = False
                 gone += int(problem.tokens[unit])
-            choice = self._counted(problem, kept, price=selection.price)
+            choice = self._counted(problem, kept)
         return choice
 
     def _refill(
@@ -117,10 +119,10 @@ class Chooser:
             added = filling.take_all(selection.order)
             if not added:
                 break
-            fuller = self._counted(problem, filling.kept, price=choice.price)
+            fuller = self._counted(problem, filling.kept)
             while fuller.tokens > budget and added:
                 filling.kept[added.pop()] = False
-                fuller = self._counted(problem, filling.kept, price=choice.price)
+                fuller = self._counted(problem, filling.kept)
             if not added:
                 break  # the sum of counts was right, the text is longer
             choice = fuller

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 _LEARNING_RATE = 0.2
+_FORGETTING_RATE = 0.05  # of what a stall taught, at each request that had to do without
 _RATIO_MIN, _RATIO_MAX = 0.2, 5.0  # one stalled request must not rule the next hundred
 _SAFETY = 1.25  # a step is begun only if a slower run of it would still fit
 
@@ -26,7 +27,6 @@ NOMINAL: Mapping[str, SizeCurve] = MappingProxyType(
     {
         "read": SizeCurve(fixed_ms=0.2, per_1k_tokens_ms=0.35),
         "index": SizeCurve(fixed_ms=0.5, per_1k_tokens_ms=0.40),
-        "newest": SizeCurve(fixed_ms=0.5, per_1k_tokens_ms=0.01),
         "fast": SizeCurve(fixed_ms=1.0, per_1k_tokens_ms=0.02),
         "balanced": SizeCurve(fixed_ms=4.0, per_1k_tokens_ms=0.10),
     }
@@ -50,8 +50,15 @@ class LatencyModel:
         return nominal_ms(step, tokens) * self._factor.get(step, 1.0)
 
     def is_worth_starting(self, step: str, tokens: int, *, remaining_ms: float) -> bool:
-        """Return whether the step would end within the remaining time even if it runs slow."""
-        return self.predict_ms(step, tokens) * _SAFETY <= remaining_ms
+        """Return whether the step would end within the remaining time even if it runs slow.
+
+        A step that is not begun is not observed, so each refusal takes back some of what was
+        learned: after a stall it is tried again, not given up for ever.
+        """
+        is_worth = self.predict_ms(step, tokens) * _SAFETY <= remaining_ms
+        if not is_worth:
+            self._forget(step)
+        return is_worth
 
     def observe(self, step: str, tokens: int, *, took_ms: float) -> None:
         """Learn from a step that ended."""
@@ -59,3 +66,8 @@ class LatencyModel:
         ratio = min(max(ratio, _RATIO_MIN), _RATIO_MAX)
         known = self._factor.get(step, 1.0)
         self._factor[step] = known + _LEARNING_RATE * (ratio - known)
+
+    def _forget(self, step: str) -> None:
+        known = self._factor.get(step, 1.0)
+        if known > 1.0:
+            self._factor[step] = known + _FORGETTING_RATE * (1.0 - known)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tierfold.context import QualityReport, Request, StageReport, StageTiming, StopReason
-from tierfold.errors import BudgetTooSmallError
 from tierfold.ports import Clock
 from tierfold.processing.assembly import Assembler
 from tierfold.processing.choice import Choice, Chooser
 from tierfold.processing.latency import LatencyModel
+from tierfold.processing.limits import TokenLimit
 from tierfold.processing.prepared import Prepared
 from tierfold.processing.stages import Stage
 from tierfold.relevance import Ranking, estimate_quality, smallest_budget
@@ -40,7 +40,7 @@ class Pipeline:
     assembler: Assembler
     chooser: Chooser
     stages: tuple[Stage, ...]
-    tokens_max: int | None  # the tighter of the token and the dollar budget
+    limit: TokenLimit
     deadline_ms: float | None  # on the clock
     clock: Clock
     latency: LatencyModel
@@ -70,7 +70,8 @@ class Pipeline:
 
     @property
     def _room(self) -> int:
-        return self._total if self.tokens_max is None else min(self.tokens_max, self._total)
+        tokens = self.limit.tokens
+        return self._total if tokens is None else min(tokens, self._total)
 
     def _without_stages(self) -> Draft | None:
         """Return the draft that leaves nothing out, where that is what the request wants."""
@@ -89,14 +90,14 @@ class Pipeline:
         )
 
     def _fits(self) -> bool:
-        if self.tokens_max is None:
+        if self.limit.tokens is None:
             return self.request.budget.min_quality is None
-        return self._total <= self.tokens_max
+        return self._total <= self.limit.tokens
 
     def _require_room(self) -> None:
-        minimum = self.chooser.pinned.tokens
-        if self.tokens_max is not None and minimum > self.tokens_max:
-            raise BudgetTooSmallError(resource="max_tokens", asked=self.tokens_max, minimum=minimum)
+        minimum = min(self.chooser.pinned.tokens, self._total)
+        if self.limit.tokens is not None and minimum > self.limit.tokens:
+            raise self.limit.too_small(minimum)
 
     def _has_time_for(self, stage: Stage) -> bool:
         """Return whether the stage ends in time; pinned stages run whatever they take."""
@@ -116,7 +117,7 @@ class Pipeline:
         began_ms = self.clock.now_ms()
         ranking = stage.rank(self.prepared.working(), self.request.ask, self._rankings)
         self._rankings[stage.name] = ranking
-        choice, quality = self._choose(stage.name, ranking)
+        choice, quality = self._choose(ranking)
         took_ms = self._observe(stage.name, began_ms)
         return Draft(
             choice=choice,
@@ -137,30 +138,29 @@ class Pipeline:
         self.latency.observe(step, self._total, took_ms=took_ms)
         return took_ms
 
-    def _choose(self, stage: str, ranking: Ranking) -> tuple[Choice, QualityReport]:
+    def _choose(self, ranking: Ranking) -> tuple[Choice, QualityReport]:
         """Return the best choice within the budget; with a floor, the smallest that meets it."""
         floor, room = self.request.budget.min_quality, self._room
         if floor is None:
-            return self._choice_within(room, stage, ranking)
+            return self._choice_within(room, ranking)
         working = self.prepared.working()
-        tokens = smallest_budget(working, ranking, stage=stage, floor=floor)
+        tokens = smallest_budget(working, ranking, floor=floor)
         budget = max(tokens, self.chooser.pinned.tokens)
         for _ in range(_FLOOR_TRIES_MAX):
-            choice, quality = self._choice_within(min(budget, room), stage, ranking)
+            choice, quality = self._choice_within(min(budget, room), ranking)
             if quality.floor_met or budget >= room:
                 return choice, quality
             budget = int(budget * _FLOOR_STEP) + 1
-        return self._choice_within(room, stage, ranking)
+        return self._choice_within(room, ranking)
 
-    def _choice_within(
-        self, budget: int, stage: str, ranking: Ranking
-    ) -> tuple[Choice, QualityReport]:
+    def _choice_within(self, budget: int, ranking: Ranking) -> tuple[Choice, QualityReport]:
         choice = self.chooser.choose(ranking.probability, budget, exponent=ranking.density_exponent)
+        if choice.tokens >= self._total:  # markers cost more than what they stand for
+            choice = self.chooser.everything()
         estimate = estimate_quality(
             self.prepared.working(),
             ranking,
             choice.shown.units,
-            stage=stage,
             floor=self.request.budget.min_quality,
         )
         return choice, self._report(expected=estimate.expected, p_floor=estimate.p_floor)

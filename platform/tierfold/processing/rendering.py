@@ -120,11 +120,11 @@ class _Renderer:
             self._end_lane()
             self._add(run, follows_gap=not run.opens_lane)
         else:
-            is_inside_json = run.is_json and before.block == run.block
-            if run.first != before.last + 1 and not is_inside_json:
+            is_gap = run.first != before.last + 1
+            if is_gap and not before.is_json:
                 is_spaced = self._units.text[run.start : run.start + 1].isspace()
                 self._mark_end(before, needs_space=not is_spaced)
-            self._add(run, follows_gap=False)
+            self._add(run, follows_gap=is_gap and before.is_json)
         self._before = run
 
     def _end_lane(self) -> None:
@@ -138,7 +138,7 @@ class _Renderer:
             text = render_json(self._units, run.block, self._shown, marker=self._marker)
         else:
             text = self._units.text[run.start : run.end]
-        if follows_gap and self._marker:
+        if follows_gap and self._marker and not run.is_json:
             text = self._marked_start(text, run)
         self._pieces.setdefault(run.block, []).append(text)
 
@@ -149,8 +149,11 @@ class _Renderer:
         return self._marker + ("\n" if own_line else " ") + text
 
     def _mark_end(self, run: _Run, *, needs_space: bool) -> None:
-        """Put the marker at the end of the run's piece, in front of its line break."""
-        if not self._marker:
+        """Put the marker at the end of the run's piece, in front of its line break.
+
+        Not behind JSON: parts of a document must parse, each by itself, and a missing one is seen.
+        """
+        if not self._marker or run.is_json:
             return
         pieces = self._pieces[run.block]
         piece = pieces[-1]

@@ -33,6 +33,8 @@ def fast_features(question: Question, postings: Postings, signals: Signals) -> F
         "lexical_share": lexical / ((scores.SATURATION + 1) * question.idf_total + _TINY),
         "coverage": coverage,
         "number_coverage": scores.number_coverage(question, n),
+        # In a trace the question is often a message of it; elsewhere such a unit is the answer.
+        "trace_echo": signals.static["trace"] * scores.echo(question, postings),
         "cosine": similarity,
         "cosine_scaled": scores.scaled(positive),
         "fused": fused,
@@ -61,7 +63,6 @@ def fast_features(question: Question, postings: Postings, signals: Signals) -> F
 
 def balanced_features(
     fast: Features,
-    question: Question,
     postings: Postings,
     signals: Signals,
 ) -> Features:

@@ -18,36 +18,54 @@ CONTEXT_FACTS = ("log_units", "trace", "code", "terms_asked", "best_coverage", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A ranker and the logistic that makes its score a probability.
+class Calibration:
+    """The logistic that makes a score a probability.
 
-    p = sigmoid(intercept + slope * score + facts @ weights): the same for all units of a table
-    but for the score, so that p orders units exactly as the score does.
+    p = sigmoid(intercept + slope * score + bend * max(score - knot, 0) + facts @ weights). Facts
+    are the same for all units of a table, and slope and slope + bend are positive, so that p
+    orders units exactly as the score does.
     """
 
-    forest: Forest
     intercept: float
     slope: float
+    knot: float
+    bend: float
     weights: DoubleArray  # one for each of context_facts
+
+    @classmethod
+    def load(cls, stored: dict[str, Any]) -> "Calibration":
+        """Make a calibration of its stored form."""
+        numbers = {name: float(stored[name]) for name in ("intercept", "slope", "knot", "bend")}
+        return cls(**numbers, weights=np.array(stored["weights"], dtype=np.float64))
+
+    def probability(self, score: DoubleArray, features: Features) -> DoubleArray:
+        """Return the probability of each unit, (n,)."""
+        facts = float(context_facts(features, score) @ self.weights)
+        above = self.bend * np.maximum(score - self.knot, 0.0)
+        return sigmoid(self.intercept + facts + self.slope * score + above)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What one stage knows: its ranker, its calibration, and how units are ordered by them."""
+
+    forest: Forest
+    calibration: Calibration
     density_exponent: float
 
     @classmethod
     def load(cls, stored: dict[str, Any]) -> "Model":
         """Make a model of its stored form."""
-        calibration = stored["calibration"]
         return cls(
             forest=Forest.load(stored["forest"]),
-            intercept=float(calibration["intercept"]),
-            slope=float(calibration["slope"]),
-            weights=np.array(calibration["weights"], dtype=np.float64),
+            calibration=Calibration.load(stored["calibration"]),
             density_exponent=float(stored["density_exponent"]),
         )
 
     def probability(self, features: Features) -> DoubleArray:
         """Return the calibrated probability of each unit, (n,)."""
         score = self.forest.score(matrix(features, self.forest.names))
-        facts = context_facts(features, score) @ self.weights
-        return sigmoid(self.intercept + self.slope * score + facts)
+        return self.calibration.probability(score, features)
 
 
 def context_facts(features: Features, score: DoubleArray) -> DoubleArray:

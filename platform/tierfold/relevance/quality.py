@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tierfold.relevance.model import QUERY_FREE, sigmoid
+from tierfold.relevance.model import sigmoid
 from tierfold.relevance.ranking import Ranking
 from tierfold.relevance.signals import DoubleArray
 from tierfold.relevance.vocabulary import BRACKET
@@ -130,7 +130,6 @@ def estimate_quality(
     ranking: Ranking,
     kept: BoolArray,
     *,
-    stage: str,
     floor: float | None,
 ) -> Quality:
     """Estimate what a selection keeps; exactly 1 where every unit is kept."""
@@ -143,12 +142,12 @@ def estimate_quality(
     tokens = working.units.tokens[chosen].astype(np.float64)
     selections = prefixes(probability[order], tokens[order], cut)
     rows = measures(selections, facts_of(working, probability))
-    calibrator = _calibrator(QUERY_FREE if ranking.query_free else stage)
+    calibrator = _calibrator(ranking.calibrator)
     sure = 1.0 if floor is None or floor <= 0 else float(calibrator.p_floor(rows, floor)[0])
     return Quality(expected=float(calibrator.expected(rows)[0]), p_floor=sure)
 
 
-def smallest_budget(working: WorkingSet, ranking: Ranking, *, stage: str, floor: float) -> int:
+def smallest_budget(working: WorkingSet, ranking: Ranking, *, floor: float) -> int:
     """Return the tokens of the densest units whose expected quality reaches the floor.
 
     At most all tokens. Looks at _GRID selections, spaced closer where few tokens are kept.
@@ -165,7 +164,7 @@ def smallest_budget(working: WorkingSet, ranking: Ranking, *, stage: str, floor:
     cuts = np.unique(np.searchsorted(total, share * total[-1], side="left") + 1)
     cuts = np.minimum(cuts, len(chosen))
     rows = measures(prefixes(probability, tokens, cuts), facts_of(working, probability))
-    expected = _calibrator(QUERY_FREE if ranking.query_free else stage).expected(rows)
+    expected = _calibrator(ranking.calibrator).expected(rows)
     enough = np.flatnonzero((expected >= floor) | (cuts == len(chosen)))
     return int(total[cuts[enough[0]] - 1])
 

@@ -19,6 +19,7 @@ class Ranking:
 
     probability: FloatArray  # (n,) calibrated; framing and pinned units may hold anything
     density_exponent: float
+    calibrator: str  # the model that made it, and whose errors its quality is judged by
     query_free: bool  # nothing was asked, or nothing that names anything
 
 
@@ -40,7 +41,7 @@ def rank_balanced(working: WorkingSet, question: str, fast: Ranking) -> Ranking:
         return fast
     postings, signals = working.postings, working.signals
     features = fast_features(read, postings, signals)
-    features = balanced_features(features, read, postings, signals)
+    features = balanced_features(features, postings, signals)
     probability = model(BALANCED).probability(features)
     return _ranking(BALANCED, discount_duplicates(probability, postings))
 
@@ -57,5 +58,6 @@ def _ranking(stage: str, probability: DoubleArray) -> Ranking:
     return Ranking(
         probability=probability.astype(np.float32),
         density_exponent=model(stage).density_exponent,
+        calibrator=stage,
         query_free=stage == QUERY_FREE,
     )

@@ -47,6 +47,12 @@ def number_coverage(question: Question, n: int) -> DoubleArray:
     return summed(question.unit, gain[question.term], n) / (question.idf_total + _TINY)
 
 
+def echo(question: Question, postings: Postings) -> DoubleArray:
+    """Share of each unit's words that are asked: 1 where it only says the question again."""
+    asked = summed(question.unit, question.count, len(postings))
+    return asked / np.maximum(postings.length, 1.0)
+
+
 def cosine(vector: DoubleArray, postings: Postings, signals: Signals) -> DoubleArray:
     """Cosine of a unit-length vector with every unit, from the postings alone."""
     match = postings.matches(vector.astype(np.float32))

@@ -4,6 +4,7 @@ import json
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,10 @@ class WordVectors:
     """Vector of each word: the mean of its tokens' static embeddings (wordllama, MIT licence).
 
     The package's two files are read without importing it, which would cost half a second.
-    Safe to share between threads: `take` works on the rows and matrix it looked up first, rows
-    are only ever appended, and a race costs a repeated encoding.
+    Safe to share between threads: one of them looks up and adds at a time.
     """
 
-    __slots__ = ("_matrix", "_rows", "_scale", "_table", "_tokenizer")
+    __slots__ = ("_lock", "_matrix", "_rows", "_scale", "_table", "_tokenizer")
 
     def __init__(self) -> None:
         from safetensors import safe_open  # noqa: PLC0415 - needed only once words are embedded
@@ -45,12 +45,17 @@ class WordVectors:
         with safe_open(str(weights), framework="np") as opened:
             part = opened.get_slice("embedding.weight")[:, :DIMENSIONS]
         self._table: NDArray[np.float32] = np.ascontiguousarray(part, dtype=np.float32)
+        self._lock = Lock()
         self._rows: dict[str, int] = {}
         self._matrix: VectorArray = np.zeros((_ROWS_AT_FIRST, DIMENSIONS), dtype=np.int8)
         self._scale: ScaleArray = np.zeros(_ROWS_AT_FIRST, dtype=np.float32)
 
     def take(self, words: list[str]) -> tuple[VectorArray, ScaleArray]:
         """Return the vectors of distinct words, (w, DIMENSIONS), and the steps they count, (w,)."""
+        with self._lock:  # encoding lets other threads run, and rows must not be given away twice
+            return self._take(words)
+
+    def _take(self, words: list[str]) -> tuple[VectorArray, ScaleArray]:
         rows = self._rows
         new = [word for word in words if word not in rows]
         if len(words) > _WORD_LIMIT:

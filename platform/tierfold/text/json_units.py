@@ -15,6 +15,7 @@ from tierfold.text.pieces import Draft
 from tierfold.text.table import NO_FRAME, Joint, Kind
 
 CONTAINER_MAX = 400  # characters; a larger container is a frame
+_DEPTH_MAX = 32  # frames in frames; what is nested deeper is one unit
 _ITEM_MIN = 24  # characters; shorter items of an array share a unit
 _SPACE = " \t\n\r"
 
@@ -43,9 +44,13 @@ class _Walk:
     frame: int = NO_FRAME  # of the innermost open container
     joint: Joint = Joint.TEXT  # of its children
     outer: list[tuple[int, Joint]] = field(default_factory=list)
+    too_deep: int = 0  # containers open below the deepest frame
 
     def step(self, place: int, mark: int) -> None:
         """Take the bracket or comma at this place."""
+        if self.too_deep or (mark == Mark.OPEN and len(self.outer) == _DEPTH_MAX):
+            self.too_deep += {Mark.OPEN: 1, Mark.CLOSE: -1}.get(Mark(mark), 0)
+            return
         if mark == Mark.OPEN:
             self._open(place + 1)
             self.joint = Joint.ITEM if self.text[place] == "[" else Joint.MEMBER

@@ -6,7 +6,7 @@ from tierfold.wire.compress import CompressModel, CompressRequest, parse_compres
 from tierfold.wire.event import encode_event
 from tierfold.wire.message import parse_messages
 from tierfold.wire.problem import PROBLEM_MEDIA_TYPE, problem_body
-from tierfold.wire.process import ParsedRequest, ProcessModel, parse_process
+from tierfold.wire.process import ParsedRequest, ProcessModel, parse_document, parse_process
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
@@ -19,6 +19,7 @@ __all__ = [
     "encode_event",
     "load_json",
     "parse_compress",
+    "parse_document",
     "parse_messages",
     "parse_process",
     "problem_body",

@@ -1,6 +1,7 @@
 """JSON bytes in, checked objects out; every refusal says where and why."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ Model = TypeVar("Model", bound=BaseModel)
 Json = Any  # a parsed JSON value; pydantic judges its shape
 
 _PROBLEMS_SHOWN_MAX = 5
+_PARSER_DEPTH_MAX = 1024  # orjson's own
+_LONG_NUMBER = re.compile(rb"\d{19}")  # a digit run that may be an integer beyond 64 bits
 _VALUE_SHOWN_MAX = 40
 
 
@@ -24,8 +27,11 @@ def load_json(body: bytes, limits: Limits) -> Json:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        _require_shallow_text(str(error), limits.depth_max)
         raise InvalidInputError(_why_not_json(body, error)) from error
     _require_shallow(value, limits.depth_max)
+    if _LONG_NUMBER.search(body):
+        _require_exact_integers(body)
     return value
 
 
@@ -84,6 +90,20 @@ def _shown(value: object) -> str:
     return ""
 
 
+def _require_shallow_text(message: str, depth_max: int) -> None:
+    """Raise TooLargeError where the parser itself gave up on the depth."""
+    if "depth limit" in message or "recursion limit" in message:
+        raise TooLargeError(what="nesting depth", size=_PARSER_DEPTH_MAX, limit=depth_max)
+
+
+def _require_exact_integers(body: bytes) -> None:
+    """Refuse integers that the parser would round: what comes back must be equal."""
+    for path, each in _walk(json.loads(body)):
+        if isinstance(each, int) and not -(1 << 63) <= each < 1 << 64:
+            problem = "an integer beyond 64 bits is not exact in JSON; send it as a string"
+            raise InvalidInputError(problem, path=path)
+
+
 def _require_shallow(value: Json, depth_max: int) -> None:
     level = [value]
     for _ in range(depth_max):
@@ -116,12 +136,18 @@ def _why_not_json(body: bytes, error: orjson.JSONDecodeError) -> str:
 
 
 def _surrogates(value: Json) -> Iterator[str]:
+    for path, each in _walk(value):
+        if isinstance(each, str) and any("\ud800" <= c <= "\udfff" for c in each):
+            yield path or "body"
+
+
+def _walk(value: Json) -> Iterator[tuple[str, Json]]:
+    """Yield every value inside, with its dotted path."""
     waiting: list[tuple[str, Json]] = [("", value)]
     while waiting:
         path, each = waiting.pop()
-        if isinstance(each, str) and any("\ud800" <= c <= "\udfff" for c in each):
-            yield path or "body"
-        elif isinstance(each, dict):
+        yield path, each
+        if isinstance(each, dict):
             waiting += [(f"{path}.{k}" if path else k, v) for k, v in each.items()]
         elif isinstance(each, list):
             waiting += [(f"{path}[{i}]", v) for i, v in enumerate(each)]

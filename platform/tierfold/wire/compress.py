@@ -6,23 +6,22 @@ The row count and the roles never change, and a well-formed body is never a 4xx.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tierfold.config import Limits
 from tierfold.context import Message
-from tierfold.errors import TooLargeError
-from tierfold.wire.body import Json, load_json, validate
+from tierfold.wire.body import Json, load_json, unknown_fields, validate
 from tierfold.wire.message import MessageField
 
 
 class CompressConfigModel(BaseModel):
-    """Headroom's own options, by the same names."""
+    """Headroom's own options, by the same names; what cannot be used is ignored and listed."""
 
     model_config = ConfigDict(extra="allow")
 
     mode: Literal["ccr", "lossy_inline", "lossless_then_lossy"] | None = None
     compress_user_messages: bool = False
-    target_ratio: float | None = Field(default=None, gt=0, le=1)
+    target_ratio: float | None = Field(default=None, gt=0, lt=1)
     protect_recent: int = Field(default=0, ge=0)
     frozen_message_count: int = Field(default=0, ge=0)
 
@@ -49,6 +48,7 @@ class CompressAnswerModel(BaseModel):
     transforms_applied: list[str]
     compression_skipped: bool
     skip_reason: str | None = None
+    ignored_fields: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +61,18 @@ class CompressRequest:
     compress_user_messages: bool
     protect_recent: int
     frozen_message_count: int
+    ignored_fields: tuple[str, ...] = ()
 
 
 def parse_compress(body: bytes | Json, limits: Limits) -> CompressRequest:
-    """Return the request; raises InvalidInputError or TooLargeError for a malformed body only."""
+    """Return the request; raises InvalidInputError or TooLargeError where the rows are malformed.
+
+    A gateway gives up on any answer but 200, so an option must never cost it the rows: one that
+    means nothing here is left out and listed.
+    """
     value = load_json(body, limits) if isinstance(body, bytes) else body
-    model = validate(CompressModel, value)
-    if len(model.messages) > limits.messages_max:
-        raise TooLargeError(what="messages", size=len(model.messages), limit=limits.messages_max)
+    unusable = _unusable_options(value)
+    model = validate(CompressModel, _without(value, unusable))
     rows: Any = model.messages  # MessageField validates to Message values
     return CompressRequest(
         messages=tuple(rows),
@@ -77,4 +81,30 @@ def parse_compress(body: bytes | Json, limits: Limits) -> CompressRequest:
         compress_user_messages=model.config.compress_user_messages,
         protect_recent=model.config.protect_recent,
         frozen_message_count=model.config.frozen_message_count,
+        ignored_fields=(*map(".".join, unusable), *unknown_fields(model)),
     )
+
+
+def _unusable_options(value: Json) -> list[tuple[str, ...]]:
+    """Return the paths of options that do not validate: a field, or one of `config`."""
+    if not isinstance(value, dict):
+        return []
+    try:
+        CompressModel.model_validate(value | {"messages": []})
+    except ValidationError as error:
+        places = [tuple(map(str, problem["loc"])) for problem in error.errors()]
+        return list(dict.fromkeys(p[:2] if p[0] == "config" else p[:1] for p in places))
+    return []
+
+
+def _without(value: Json, paths: list[tuple[str, ...]]) -> Json:
+    for name, *inside in paths:
+        kept = (
+            {key: each for key, each in value[name].items() if key not in inside}
+            if inside
+            else None
+        )
+        value = {key: each for key, each in value.items() if key != name}
+        if kept is not None:
+            value[name] = kept
+    return value

@@ -25,7 +25,14 @@ class FunctionModel(_Open):
     """The function a tool call names."""
 
     name: str
-    arguments: str = ""
+    arguments: str | None = None
+
+
+class CustomModel(_Open):
+    """The custom tool a call names; its input is free text."""
+
+    name: str
+    input: str | None = None
 
 
 class ToolCallModel(_Open):
@@ -34,6 +41,7 @@ class ToolCallModel(_Open):
     id: str
     type: str = "function"
     function: FunctionModel | None = None
+    custom: CustomModel | None = None
 
 
 class PartModel(_Open):
@@ -82,8 +90,10 @@ def _content(
 
 
 def _tool_call(call: ToolCallModel) -> ToolCall:
+    if call.custom is not None:
+        return ToolCall(id=call.id, name=call.custom.name, arguments=call.custom.input or "")
     function = call.function or FunctionModel(name=call.type)
-    return ToolCall(id=call.id, name=function.name, arguments=function.arguments)
+    return ToolCall(id=call.id, name=function.name, arguments=function.arguments or "")
 
 
 MessageField = Annotated[MessageModel, WrapValidator(_to_value)]  # validates to a Message

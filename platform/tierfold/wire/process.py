@@ -16,7 +16,6 @@ from tierfold.context import (
     Source,
     TextSource,
 )
-from tierfold.errors import TooLargeError
 from tierfold.wire.body import Json, load_json, unknown_fields, validate
 from tierfold.wire.message import MessageField
 
@@ -118,7 +117,6 @@ def parse_process(body: bytes | Json, limits: Limits) -> ParsedRequest:
     """Return the request; raises InvalidInputError or TooLargeError."""
     value = load_json(body, limits) if isinstance(body, bytes) else body
     model = validate(ProcessModel, value)
-    _require_within(model, limits)
     request = Request(
         sources=tuple(_source(source) for source in model.sources),
         ask=model.ask,
@@ -132,16 +130,9 @@ def parse_process(body: bytes | Json, limits: Limits) -> ParsedRequest:
     return ParsedRequest(request=request, ignored_fields=tuple(unknown_fields(model)))
 
 
-def _require_within(model: ProcessModel, limits: Limits) -> None:
-    if len(model.sources) > limits.sources_max:
-        raise TooLargeError(what="sources", size=len(model.sources), limit=limits.sources_max)
-    rows = sum(len(source.messages or ()) for source in model.sources)
-    if rows > limits.messages_max:
-        raise TooLargeError(what="messages", size=rows, limit=limits.messages_max)
-    if len(model.ask) > limits.question_characters_max:
-        raise TooLargeError(
-            what="characters of ask", size=len(model.ask), limit=limits.question_characters_max
-        )
+def parse_document(value: Json) -> Document:
+    """Return one document; raises InvalidInputError with the path of what is malformed."""
+    return _document(validate(DocumentModel, value))
 
 
 def _source(model: SourceModel) -> Source:

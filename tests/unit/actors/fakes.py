@@ -51,6 +51,7 @@ class FakeEngine:
     steps: list[tuple[str, str, str]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)  # pool threads wait for it
+    gated_stage: str = ""  # only there; empty is every stage
     error: Exception | None = None
     error_stage: str = "fast"
     closed: int = 0
@@ -80,7 +81,7 @@ class FakeEngine:
 
     def _work(self, request: Request, stage: str) -> None:
         if threading.current_thread() is not threading.main_thread():
-            assert self.gate.wait(10)
+            assert self.gated_stage not in {"", stage} or self.gate.wait(10)
         self.steps.append((request.ask, stage, threading.current_thread().name))
         if self.error is not None and stage == self.error_stage:
             raise self.error
@@ -113,6 +114,7 @@ def fake_compress(request: CompressRequest) -> dict[str, Any]:
         "transforms_applied": [],
         "compression_skipped": True,
         "skip_reason": "frozen" if request.frozen_message_count else "nothing_reversible_pays",
+        "ignored_fields": list(request.ignored_fields),
     }
 
 

@@ -210,6 +210,9 @@ async def test_a_body_over_64_mib_is_refused(client: httpx.AsyncClient) -> None:
         {"messages": [USER], "token_budget": 0},
         {"messages": [USER], "token_budget": 1, "config": {"compress_user_messages": True}},
         {"messages": [USER], "config": {"target_ratio": 0.1}, "model": "none-such", "x": 1},
+        {"messages": [USER], "token_budget": 10**18},
+        {"messages": [{"role": "user", "content": "word " * 30_000}, USER], "token_budget": 50},
+        {"messages": [{"role": "user", "content": "word " * 30_000}], "token_budget": 50},
     ],
 )
 async def test_compress_takes_every_well_formed_body(
@@ -220,6 +223,41 @@ async def test_compress_takes_every_well_formed_body(
 
     assert response.status_code == 200, response.text
     assert len(response.json()["messages"]) == len(body["messages"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"token_budget": 0}, {"token_budget": 5}, {"config": {"target_ratio": 0.01}}],
+    ids=str,
+)
+async def test_compress_with_bypass_answers_the_rows_as_they_came(
+    client: httpx.AsyncClient, options: dict[str, object]
+) -> None:
+    """Whatever the budget: the rows are not measured against it, only counted."""
+    rows = [
+        USER,
+        {"role": "assistant", "content": json.dumps({"a": [1, 2]}, indent=8) * 40, "x": 1},
+    ]
+    body = {"messages": rows, "config": {"compress_user_messages": True}, **options}
+    response = await client.post("/v1/compress", json=body, headers={"x-tierfold-bypass": "true"})
+    answer = response.json()
+
+    assert response.status_code == 200
+    assert answer["messages"] == rows
+    assert answer["skip_reason"] == "bypass"
+    assert answer["compression_skipped"] is True
+    assert answer["tokens_after"] == answer["tokens_before"] > 0
+    assert response.headers["x-tierfold-tokens-saved"] == "0"
+
+
+async def test_compress_lists_the_fields_it_does_not_know(client: httpx.AsyncClient) -> None:
+    """A typo is never silently dropped, with bypass or without."""
+    body = {"messages": [USER], "tokn_budget": 1, "config": {"mood": "good"}}
+    plain = await client.post("/v1/compress", json=body)
+    bypassed = await client.post("/v1/compress", json=body, headers={"x-headroom-bypass": "1"})
+
+    assert set(plain.json()["ignored_fields"]) == {"tokn_budget", "config.mood"}
+    assert bypassed.json()["ignored_fields"] == plain.json()["ignored_fields"]
 
 
 async def test_compress_refuses_only_what_is_malformed(client: httpx.AsyncClient) -> None:

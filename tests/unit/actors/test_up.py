@@ -41,7 +41,13 @@ def never_started(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("never_started")
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])  # noqa: S104
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("0.0.0.0", "::", "10.0.0.1", "example.org"),  # noqa: S104
+        *("127.example.org", "127.0.0.1.example.org", "127.", "localhost.example.org", ""),
+    ],
+)
 def test_a_host_open_to_everybody_is_refused_without_keys(host: str) -> None:
     """The sentence says both ways out."""
     with pytest.raises(CallerError, match=f"(?s){KEYS_FILE_VARIABLE}.*127.0.0.1"):

@@ -126,3 +126,17 @@ def test_user_rows_are_folded_when_asked_for() -> None:
 
     assert answer["tokens_after"] <= 100
     assert sent[1] == answer["messages"][1]
+
+
+def test_a_long_question_is_cut_and_never_refused() -> None:
+    """A last user row of a hundred thousand characters is well-formed."""
+    sent = rows(("tool", TOOL), ("user", "words of a question " * 6_000))
+    answer = compress(sent, token_budget=26_000)
+
+    assert len(answer["messages"]) == 2
+    assert answer["tokens_after"] <= 26_000
+
+
+def test_options_nobody_knows_are_listed() -> None:
+    """Nothing a caller sends is dropped in silence."""
+    assert compress(rows(("tool", "x")), colour="red")["ignored_fields"] == ["colour"]

@@ -1,11 +1,19 @@
 import math
+import tracemalloc
 from typing import Any
 
 import orjson
 import pytest
 
 from tierfold.config import Limits, Settings
-from tierfold.context import Answer, Budget, Request, StopReason, TextSource
+from tierfold.context import (
+    Answer,
+    Budget,
+    MessagesSource,
+    Request,
+    StopReason,
+    TextSource,
+)
 from tierfold.engine import Engine, FakeClock
 from tierfold.errors import (
     BudgetTooSmallError,
@@ -14,7 +22,7 @@ from tierfold.errors import (
     UnknownStageError,
 )
 from tierfold.processing import Balanced, Fast, Stages
-from tierfold.wire import answer_body
+from tierfold.wire import answer_body, parse_messages
 
 FILLER = "The harbour was quiet and the boats lay still. Nobody came by for hours. "
 TEXT = FILLER * 20 + "The spare key is under the blue stone by the gate. " + FILLER * 20
@@ -181,6 +189,72 @@ def test_dollars_buy_tokens() -> None:
     assert answer.usage.cost_usd <= 0.001
     assert answer.tokens <= 0.001 / 15 * 1e6
     assert answer.usage.usd_net > 0
+
+
+def test_a_dollar_budget_that_is_too_small_is_refused_in_dollars() -> None:
+    """Naming tokens that nobody asked for would send the caller the wrong way."""
+    pinned = TextSource(text=f"<keep>{FILLER * 3}</keep>" + TEXT)
+    with pytest.raises(BudgetTooSmallError, match="cost_usd") as refused:
+        engine().answer(ask(sources=(pinned,), budget=Budget(cost_usd=1e-6), model="large"))
+    enough = Budget(cost_usd=refused.value.minimum)
+
+    assert engine().answer(ask(sources=(pinned,), budget=enough, model="large")).tokens > 0
+
+
+def test_the_tighter_of_tokens_and_dollars_binds() -> None:
+    """Each alone, and both together."""
+    tokens, dollars = Budget(max_tokens=60), Budget(cost_usd=0.003)
+    both = Budget(max_tokens=60, cost_usd=0.003)
+
+    assert engine().answer(ask(budget=both, model="large")).tokens <= 60
+    assert engine().answer(ask(budget=tokens, model="large")).tokens <= 60
+    assert 60 < engine().answer(ask(budget=dollars, model="large")).tokens <= 200
+
+
+def test_a_chat_without_text_is_folded_by_its_rows() -> None:
+    """Nothing to choose from is not an error."""
+    rows = parse_messages([{"role": "user", "content": ""}] * 8)
+    answer = engine().answer(
+        ask(sources=(MessagesSource(messages=rows),), budget=Budget(max_tokens=15))
+    )
+
+    assert answer.tokens <= 15
+
+
+def test_markers_never_make_an_answer_larger_than_its_input() -> None:
+    """Where they would, everything is kept, and the minimum is the input itself."""
+    rows = [{"role": "system", "content": "a"}, {"role": "assistant", "content": ""}] * 20
+    chat = MessagesSource(messages=parse_messages([*rows, {"role": "user", "content": "b"}]))
+    whole = engine().answer(ask(sources=(chat,))).tokens
+    small = engine().answer(ask(sources=(chat,), budget=Budget(min_quality=0.1)))
+
+    assert small.tokens <= whole
+    with pytest.raises(BudgetTooSmallError) as refused:
+        engine().answer(ask(sources=(chat,), budget=Budget(max_tokens=10)))
+    assert refused.value.minimum <= whole
+
+
+def test_a_prepared_context_must_be_the_requests_own() -> None:
+    """Another tokenizer's counts or another text would make the answer a lie."""
+    here = engine()
+    prepared = here.prepare((SOURCE,))
+    for other in (ask(tokenizer="cl100k"), ask(sources=(TextSource(text="else"),))):
+        with pytest.raises(InvalidInputError, match="prepared"):
+            here.answer(other, prepared=prepared)
+
+
+def test_the_predicted_bytes_are_not_below_the_real_ones() -> None:
+    """memory_bytes is a promise: the estimate covers what tracemalloc sees."""
+    request = ask(sources=(TextSource(text=TEXT * 30),), budget=Budget(max_tokens=60))
+    engine().answer(request)  # loads what a process loads once
+    tracemalloc.start()
+    engine().answer(request)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    with pytest.raises(BudgetTooSmallError) as refused:
+        engine().answer(ask(sources=request.sources, budget=Budget(max_tokens=60, memory_bytes=1)))
+
+    assert peak <= refused.value.minimum <= 6 * peak
 
 
 def test_a_model_without_a_price_is_refused() -> None:

@@ -28,10 +28,16 @@ def test_messages_come_back_as_messages() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [TEXT, {"text": TEXT, "title": "Notes"}, Document(text=TEXT, title="Notes")]
+    "document",
+    [
+        TEXT,
+        {"text": TEXT, "title": "Notes"},
+        {"parts": [{"text": sentence + ". "} for sentence in TEXT.split(". ")]},
+        Document(text=TEXT, title="Notes"),
+    ],
 )
-def test_documents_come_in_three_shapes(document: Any) -> None:
-    """A str, a mapping, a value."""
+def test_documents_come_in_four_shapes(document: Any) -> None:
+    """A str, a mapping with a text or with parts, a value."""
     answer = fold(
         documents=[document, "Nothing here."],
         ask="Where is the spare key?",
@@ -81,3 +87,20 @@ def test_the_package_offers_what_it_lists() -> None:
     assert all(getattr(tierfold, name) for name in tierfold.__all__)
     with pytest.raises(AttributeError):
         tierfold.nonsense  # noqa: B018  # the access is the test
+
+
+def test_threads_may_fold_at_once() -> None:
+    """The process-wide tables of words serve all of them."""
+    texts = [f"{TEXT} The {chr(97 + i)}{'xyz' * i} boat number {i} sank." for i in range(16)]
+
+    async def all_at_once() -> list[str]:
+        budget = Budget(max_tokens=40)
+        answers = await asyncio.gather(
+            *(afold(text, ask="Which boat sank?", budget=budget) for text in texts)
+        )
+        return [answer.text for answer in answers]
+
+    together = asyncio.run(all_at_once())
+    alone = [fold(t, ask="Which boat sank?", budget=Budget(max_tokens=40)).text for t in texts]
+
+    assert together == alone

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from tierfold.optimizer import Problem, cost, opened_frames, select, with_framing
+from tierfold.optimizer import (
+    Problem,
+    cost,
+    frame_levels,
+    opened_frames,
+    select,
+    with_framing,
+)
 
 
 @st.composite
@@ -28,6 +35,7 @@ def problems(draw: st.DrawFn, *, has_frames: bool = True, gap: int = 1) -> Probl
         free=~np.array(framing) & ~np.array(pinned),
         kept=np.array(pinned),
         frame_parent=np.array(parent, np.int32),
+        frame_levels=frame_levels(np.array(parent, np.int32)),
         frame_tokens=np.array([draw(st.integers(0, 9)) for _ in range(frames)], np.int32),
         frame_kept=np.array([draw(st.integers(0, 9)) == 0 for _ in range(frames)], np.bool_),
         framing=np.array(framing),
@@ -45,6 +53,7 @@ def plain(value: NDArray[np.float64], tokens: NDArray[np.int64]) -> Problem:
         free=np.ones(count, np.bool_),
         kept=np.zeros(count, np.bool_),
         frame_parent=np.zeros(0, np.int32),
+        frame_levels=(),
         frame_tokens=np.zeros(0, np.int32),
         frame_kept=np.zeros(0, np.bool_),
         framing=np.zeros(count, np.bool_),
@@ -141,6 +150,7 @@ def test_a_frame_is_opened_for_a_bundle_that_no_single_unit_would_pay() -> None:
         free=np.ones(4, np.bool_),
         kept=np.zeros(4, np.bool_),
         frame_parent=np.array([-1], np.int32),
+        frame_levels=(),
         frame_tokens=np.array([20], np.int32),
         frame_kept=np.zeros(1, np.bool_),
         framing=np.zeros(4, np.bool_),

@@ -210,3 +210,23 @@ def test_a_gap_inside_a_long_json_string_is_marked_inside_its_quotes(
         kept = orjson.loads(answer.text)["story"]
         assert MARKER in kept
         assert all(piece.strip() in story for piece in kept.split(MARKER))
+
+
+def test_parts_that_are_json_still_parse_one_by_one() -> None:
+    """No marker is glued to a part; a missing part is seen by its absence."""
+    parts = tuple(Part(text=json.dumps({"id": i, "note": "word " * 9})) for i in range(40))
+    (answer,) = folded((DocumentSource(document=Document(parts=parts)),), 150)
+    assert isinstance(answer, DocumentSource)
+
+    assert 1 < len(answer.document.parts) < 40
+    assert all(orjson.loads(part.text) for part in answer.document.parts)
+
+
+def test_json_nested_a_thousand_deep_is_cut_in_linear_time() -> None:
+    """Frames in frames have a depth limit; what lies below is one unit."""
+    deep = "[" * 900 + "1" + "]" * 900
+    text = json.dumps({"a": 1})[:-1] + f', "b": [{", ".join([deep] * 40)}]}}'
+    intake, _, choice = choose((TextSource(text=text),), 100)
+
+    assert len(intake.units.frames) < 2_000
+    assert choice.tokens <= 100

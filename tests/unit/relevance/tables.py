@@ -3,36 +3,11 @@ from hypothesis import strategies as st
 
 from tierfold.text.table import NO_FRAME, Frames, Joint, Kind, Role, UnitTable
 
-WORDS = [
-    "budget",
-    "Budget",
-    "council",
-    "school",
-    "Wales",
-    "railway",
-    "getUserName",
-    "HTTPServer",
-    "x1",
-    "2024-05-21",
-    "10:30",
-    "3.5",
-    "the",
-    "of",
-    "?",
-    "{",
-    "[",
-    "\x00",
-    "Москва",
-    "рельсы",
-    "école",
-    "größe",
-    "東京都",
-    "ไทยแลนด์",
-    "हिन्दी",
-    "كتاب",
-    "--",
-    "\n",
-]
+LINES = """
+budget Budget council school Wales railway getUserName HTTPServer x1 2024-05-21 10:30 3.5 the of
+? { [ Москва рельсы école größe 東京都 ไทยแลนด์ हिन्दी كتاب --
+"""
+WORDS = (*LINES.split(), "\x00", "\n")
 
 
 def table(

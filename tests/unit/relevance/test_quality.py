@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,22 +9,22 @@ from tests.unit.relevance.tables import table, tables
 from tierfold.relevance import WorkingSet, estimate_quality, rank_fast, smallest_budget
 from tierfold.text.table import UnitTable
 
-STAGES = st.sampled_from(["fast", "balanced"])
+CALIBRATORS = st.sampled_from(["fast", "balanced"])
 
 
-@given(tables(least=1), st.data(), STAGES)
+@given(tables(least=1), st.data(), CALIBRATORS)
 def test_keeping_more_never_lowers_quality(
-    units: UnitTable, data: st.DataObject, stage: str
+    units: UnitTable, data: st.DataObject, calibrator: str
 ) -> None:
     """Adding units to a selection lowers neither figure; a higher floor is reached less often."""
     working = WorkingSet.build(units)
-    ranking = rank_fast(working, "school budget")
+    ranking = replace(rank_fast(working, "school budget"), calibrator=calibrator)
     count = len(units)
     some = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
     more = some | np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)))
-    low = estimate_quality(working, ranking, some, stage=stage, floor=0.8)
-    high = estimate_quality(working, ranking, more, stage=stage, floor=0.8)
-    strict = estimate_quality(working, ranking, some, stage=stage, floor=0.9)
+    low = estimate_quality(working, ranking, some, floor=0.8)
+    high = estimate_quality(working, ranking, more, floor=0.8)
+    strict = estimate_quality(working, ranking, some, floor=0.9)
 
     assert 0 <= low.expected <= high.expected + 1e-9 <= 1 + 1e-8
     assert 0 <= strict.p_floor <= low.p_floor + 1e-9
@@ -34,7 +36,7 @@ def test_everything_kept_is_perfect(units: UnitTable, question: str) -> None:
     """Where all units are kept the estimate is exactly 1."""
     working = WorkingSet.build(units)
     kept = np.ones(len(units), dtype=np.bool_)
-    quality = estimate_quality(working, rank_fast(working, question), kept, stage="fast", floor=1.0)
+    quality = estimate_quality(working, rank_fast(working, question), kept, floor=1.0)
 
     assert (quality.expected, quality.p_floor) == (1.0, 1.0)
 
@@ -44,21 +46,19 @@ def test_no_floor_is_always_reached(floor: float | None) -> None:
     """Without a floor there is nothing to miss."""
     working = WorkingSet.build(table(["School budget. ", "A railway. "]))
     kept = np.array([True, False])
-    quality = estimate_quality(
-        working, rank_fast(working, "budget"), kept, stage="fast", floor=floor
-    )
+    quality = estimate_quality(working, rank_fast(working, "budget"), kept, floor=floor)
 
     assert quality.p_floor == 1.0
     assert 0 < quality.expected < 1
 
 
-@given(tables(), st.floats(0, 1), STAGES, st.sampled_from(["", "school budget"]))
-def test_smallest_budget(units: UnitTable, floor: float, stage: str, question: str) -> None:
+@given(tables(), st.floats(0, 1), CALIBRATORS, st.sampled_from(["", "school budget"]))
+def test_smallest_budget(units: UnitTable, floor: float, calibrator: str, question: str) -> None:
     """The budget lies within the tokens there are, and a lower floor never needs more."""
     working = WorkingSet.build(units)
-    ranking = rank_fast(working, question)
-    budget = smallest_budget(working, ranking, stage=stage, floor=floor)
-    less = smallest_budget(working, ranking, stage=stage, floor=floor / 2)
+    ranking = replace(rank_fast(working, question), calibrator=calibrator)
+    budget = smallest_budget(working, ranking, floor=floor)
+    less = smallest_budget(working, ranking, floor=floor / 2)
 
     assert 0 <= less <= budget <= int(units.tokens.sum())
 
@@ -68,14 +68,14 @@ def test_the_budget_reaches_the_floor() -> None:
     filler = [f"Sentence {number} talks about bread and rain. " for number in range(60)]
     working = WorkingSet.build(table([*filler, "The committee rejected the budget. "]))
     ranking = rank_fast(working, "Who rejected the budget?")
-    budget = smallest_budget(working, ranking, stage="fast", floor=0.7)
+    budget = smallest_budget(working, ranking, floor=0.7)
     tokens = working.units.tokens
     order = np.argsort(-ranking.probability / tokens**ranking.density_exponent, kind="stable")
     kept = np.zeros(len(tokens), dtype=np.bool_)
     kept[order[np.cumsum(tokens[order]) <= budget]] = True
 
     assert budget < int(tokens.sum())
-    assert estimate_quality(working, ranking, kept, stage="fast", floor=None).expected >= 0.7
+    assert estimate_quality(working, ranking, kept, floor=None).expected >= 0.7
 
 
 def test_framing_is_not_counted() -> None:
@@ -89,4 +89,4 @@ def test_framing_is_not_counted() -> None:
     ranking = rank_fast(working, "budget")
     kept = np.array([False, True, False])
 
-    assert estimate_quality(working, ranking, kept, stage="fast", floor=0.9).expected == 1.0
+    assert estimate_quality(working, ranking, kept, floor=0.9).expected == 1.0

@@ -55,6 +55,15 @@ def test_asked_words_win() -> None:
     assert int(balanced.probability.argmax()) == 30
 
 
+def test_unknown_words_still_rank() -> None:
+    """A question none of whose words stand in the text ranks by meaning alone."""
+    filler = ["Invoices are due on Friday. ", "The server was restarted. "] * 10
+    units = table([*filler, "Her puppy barked. ", *filler], groups=[*range(21), *range(20, 40)])
+    ranking = rank_fast(WorkingSet.build(units), "dogs")
+
+    assert (int(ranking.probability.argmax()), ranking.query_free) == (20, False)
+
+
 def test_related_words_help() -> None:
     """A unit that shares no word with the question is found by the meaning of its words."""
     filler = ["Invoices are due on Friday. ", "The server was restarted. "] * 10

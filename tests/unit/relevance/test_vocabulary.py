@@ -27,7 +27,7 @@ def words_of(text: str) -> list[str]:
         ("東", ["東"]),
         ("Tokyo東京ok", ["tokyo", "東京", "ok"]),
         ("हिन्दी।", ["हिन्दी"]),
-        ("ÜberFluss", ["überfluss"]),
+        ("überFluss", ["über", "fluss"]),
         ("über東京 rot", ["über", "東京", "rot"]),
         ("the of and", []),
         ("", []),
@@ -73,7 +73,7 @@ def test_any_text_can_be_scanned(text: str) -> None:
 
 def test_marks_count_runs_of_each_class() -> None:
     """Numbers and question marks are counted for the text they stand in, in every script."""
-    marks = scan(["12 or 3.5?", "none", "何？ 7"], {}).marks
+    marks = scan(["12 or 3.5?", "none", "何？ 7"], {}).marks  # noqa: RUF001 - the full-width sign is tested
 
     assert marks[:, NUMBER].tolist() == [2, 0, 1]
     assert marks[:, QUESTION].tolist() == [1, 0, 1]
@@ -81,7 +81,7 @@ def test_marks_count_runs_of_each_class() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("connected", "connections"), ("рельсы", "рельсов"), ("βιβλία", "βιβλίο"), ("คน", "คน")],
+    [("connected", "connections"), ("рельсы", "рельсов"), ("δρόμος", "δρόμου"), ("คน", "คน")],
 )
 def test_forms_of_a_word_share_a_stem(one: str, other: str) -> None:
     """Each script has its stemmer; a script without one is left alone."""
@@ -90,18 +90,15 @@ def test_forms_of_a_word_share_a_stem(one: str, other: str) -> None:
 
 def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full cache is dropped whole and filled again, with the same answers."""
-    fresh = vocabulary._Lexicon()
+    fresh = vocabulary.Lexicon()
     monkeypatch.setattr(vocabulary, "_WORD_LIMIT", 3)
     monkeypatch.setattr(vocabulary, "_LEXICON", fresh)
 
-    first = [
-        words_of("alpha beta gamma delta epsilon"),
-        stems_of(["walks", "runs", "sings", "falls"]),
-    ]
-    second = [
-        words_of("alpha beta gamma delta epsilon"),
-        stems_of(["walks", "runs", "sings", "falls"]),
-    ]
+    def read() -> tuple[list[str], list[str]]:
+        stems = stems_of(["walks", "runs", "sings", "falls"])
+        return words_of("alpha beta gamma delta epsilon"), stems
+
+    first, second = read(), read()
 
     assert first == second
     assert max(len(fresh.classes), len(fresh.stems)) <= 3

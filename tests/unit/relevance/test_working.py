@@ -50,7 +50,7 @@ def test_appends_wait_until_asked() -> None:
 
     second = first.extend(head(units, 3)).extend(units)
 
-    assert second._postings is None
+    assert second._postings is None  # noqa: SLF001 - that nothing happens shows nowhere else
     assert len(second.postings) == 5
     assert second.postings is second.postings
 

@@ -1,8 +1,10 @@
+from typing import Any
+
 import orjson
 import pytest
 
 from tierfold.config import Limits
-from tierfold.errors import InvalidInputError, TooLargeError
+from tierfold.errors import InvalidInputError
 from tierfold.wire import parse_compress
 
 
@@ -29,15 +31,31 @@ def test_headrooms_own_fields_are_understood() -> None:
     ) == (7, 0.5, 2, 1, False)
 
 
-def test_an_unknown_mode_is_refused() -> None:
-    """Headroom answers 400 there, and so does every gateway's error handling expect it."""
-    body = {"messages": [], "config": {"mode": "magic"}}
-    with pytest.raises(InvalidInputError, match="mode"):
+@pytest.mark.parametrize(
+    ("fields", "ignored"),
+    [
+        ({"config": {"mode": "magic"}}, "config.mode"),
+        ({"config": {"target_ratio": 1.5}}, "config.target_ratio"),
+        ({"config": None}, "config"),
+        ({"token_budget": -1}, "token_budget"),
+        ({"model": 3}, "model"),
+        ({"colour": "red"}, "colour"),
+        ({"config": {"size": 3, "protect_recent": 2}}, "config.size"),
+    ],
+)
+def test_options_that_mean_nothing_are_listed_and_never_cost_the_rows(
+    fields: dict[str, Any], ignored: str
+) -> None:
+    """A gateway gives up on anything but 200."""
+    body = {"messages": [{"role": "tool", "content": "x"}]} | fields
+    request = parse_compress(orjson.dumps(body), Limits())
+
+    assert len(request.messages) == 1
+    assert request.ignored_fields == (ignored,)
+
+
+@pytest.mark.parametrize("body", [{}, [], {"messages": [{"role": "alien"}]}, {"messages": 3}])
+def test_malformed_rows_are_refused(body: Any) -> None:
+    """There is nothing to answer with."""
+    with pytest.raises(InvalidInputError):
         parse_compress(orjson.dumps(body), Limits())
-
-
-def test_the_row_count_has_a_limit() -> None:
-    """A hundred thousand rows are the most a body may hold."""
-    body = {"messages": [{"role": "user", "content": ""}] * 3}
-    with pytest.raises(TooLargeError):
-        parse_compress(orjson.dumps(body), Limits(messages_max=2))

@@ -100,22 +100,28 @@ def test_nesting_a_thousand_deep_is_refused() -> None:
         parse_process(b'{"sources":' + b"[" * 1000 + b"]" * 1000 + b"}", LIMITS)
 
 
-@pytest.mark.parametrize(
-    ("limits", "body"),
-    [
-        (
-            Limits(body_bytes_max=10, inline_body_bytes_max=5),
-            {"sources": [{"text": "long enough"}]},
-        ),
-        (Limits(sources_max=1), {"sources": [{"text": "a"}, {"text": "b"}]}),
-        (Limits(messages_max=1), {"sources": [{"messages": [{"role": "user"}] * 2}]}),
-        (Limits(question_characters_max=3), {"sources": [{"text": "a"}], "ask": "four"}),
-    ],
-)
-def test_limits_are_refused_by_name(limits: Limits, body: dict[str, Any]) -> None:
+def test_a_body_over_the_limit_is_refused_by_name() -> None:
     """The message states both the size and the limit."""
+    limits = Limits(body_bytes_max=10, inline_body_bytes_max=5)
     with pytest.raises(TooLargeError, match="is more than the limit of"):
-        parse_process(orjson.dumps(body), limits)
+        parse_process(b'{"sources": [{"text": "long enough"}]}', limits)
+
+
+@pytest.mark.parametrize("depth", [500, 5000])
+def test_the_parsers_own_depth_limit_is_ours_too(depth: int) -> None:
+    """However deep, the answer is the same refusal."""
+    with pytest.raises(TooLargeError, match="nesting depth"):
+        parse_process(b'{"sources":' + b"[" * depth + b"]" * depth + b"}", LIMITS)
+
+
+def test_integers_that_would_be_rounded_are_refused_with_their_place() -> None:
+    """What comes back must be equal; digits in a string are no integer."""
+    row = b'{"sources":[{"messages":[{"role":"user","content":"x","id":%b}]}]}'
+    with pytest.raises(InvalidInputError, match=r"sources\[0\].messages\[0\].id"):
+        parse_process(row % b"12345678901234567890123", LIMITS)
+
+    assert parse_process(row % b'"12345678901234567890123"', LIMITS).request.sources
+    assert parse_process(row % b"18446744073709551615", LIMITS).request.sources
 
 
 def test_limits_know_their_relations() -> None:
