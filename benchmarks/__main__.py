@@ -8,17 +8,19 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from benchmarks.meter import Options, parse, parser, say
+from benchmarks.targets import table_of_targets
 
-BENCHES = ("quality", "latency", "cli", "http")
+BENCHES = ("quality", "latency", "selection", "cli", "http")
 NUMBERS = Path("docs/numbers.md")
 TIMEOUT_S = 1800
+Figures = Mapping[str, Mapping[str, Any] | None]
 _HEADING = """# Numbers
 
 Written by `make bench`; edit the benches, not this page.
@@ -29,18 +31,16 @@ Timings are ratios within one run, and absolute figures are of the machine named
 def main() -> None:
     """Run every bench and write the page."""
     options = parse(parser(__doc__))
-    sections = [_HEADING, _machine()]
-    has_failed = False
-    for name in BENCHES:
-        figures = _run(name, options)
-        has_failed |= figures is None
-        sections.append(_section(name, options, figures))
+    head = [_HEADING, _machine()]
+    figures = {name: _run(name, options) for name in BENCHES}
+    page = "\n".join([*head, *_targets(options, figures), *_sections(options, figures)])
     if options.quick:
+        say(*_targets(options, figures), sep="\n")
         say(f"--quick leaves {NUMBERS} as it is")
     else:
-        NUMBERS.write_text("\n".join(sections), "utf-8")
+        NUMBERS.write_text(page, "utf-8")
         say(f"written: {NUMBERS}")
-    sys.exit(int(has_failed))
+    sys.exit(int(None in figures.values()))
 
 
 def _machine() -> str:
@@ -73,6 +73,20 @@ def _run(name: str, options: Options) -> Mapping[str, Any] | None:
         return None
     figures: dict[str, Any] = orjson.loads(lines[-1])
     return figures
+
+
+def _targets(options: Options, figures: Figures) -> Iterator[str]:
+    yield "## Targets\n"
+    if options.data is None:
+        yield "Without `--data`: quality is that on generated contexts, where no target is set.\n"
+    commands = {name: f"python {' '.join(_command(name, options))}" for name in BENCHES}
+    yield from table_of_targets(figures, commands)
+    yield ""
+
+
+def _sections(options: Options, figures: Figures) -> Iterator[str]:
+    for name, found in figures.items():
+        yield _section(name, options, found)
 
 
 def _section(name: str, options: Options, figures: Mapping[str, Any] | None) -> str:

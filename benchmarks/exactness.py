@@ -96,7 +96,7 @@ def _as_openai(chat: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows with `tool_call_id` where the recorder wrote a list of one."""
     rows = []
     for message in chat:
-        ids = message.get("tool_call_ids") or ()
+        ids: list[str] = message.get("tool_call_ids") or []
         one = {"tool_call_id": ids[0]} if len(ids) == 1 else {}
         rows.append({k: v for k, v in message.items() if k != "tool_call_ids"} | one)
     return rows

@@ -11,12 +11,16 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks.data import Context, EvaluationSet, Query, Segment
 from benchmarks.generated_words import (
+    ASIDES,
     DEEDS,
     FILLER_ENDS,
     FILLER_MIDDLES,
     FILLER_STARTS,
     PEOPLE,
+    PLACE_AND_TIME,
     PLACES,
+    TELLING,
+    TELLING_ENDS,
     THINGS,
 )
 from tierfold.text import token_counter
@@ -171,15 +175,16 @@ def _telling(draft: _Draft, fact: _Fact, question: str = "") -> Callable[[], Non
 
 
 def _write_prose(draft: _Draft, fact: _Fact) -> list[int]:
+    dice = draft.dice
     who = "I" if draft.kind == "dialogue" else fact.person
-    if draft.dice.random() >= _SPREAD_SHARE:
-        text = f"{who} {fact.deed} the {fact.thing} in {fact.place} in {fact.year}."
-        return [draft.add(text, fact.person)]
-    first = draft.add(f"{who} {fact.deed} the {fact.thing} after all.", fact.person)
-    if draft.dice.random() < _SPREAD_SHARE:
-        draft.add("It took longer than anybody had thought.", draft.dice.choice(draft.people))
-    last = draft.add(f"That was down in {fact.place}, back in {fact.year}.", fact.person)
-    return [first, last]
+    said = dice.choice(TELLING).format(who=who, deed=fact.deed, thing=fact.thing)
+    if dice.random() >= _SPREAD_SHARE:
+        return [draft.add(f"{said} in {fact.place} in {fact.year}.", fact.person)]
+    first = draft.add(f"{said}{dice.choice(TELLING_ENDS)}.", fact.person)
+    if dice.random() < _SPREAD_SHARE:
+        draft.add(dice.choice(ASIDES), dice.choice(draft.people))
+    where = dice.choice(PLACE_AND_TIME).format(place=fact.place, year=fact.year)
+    return [first, draft.add(where, fact.person)]
 
 
 def _write_code(draft: _Draft, fact: _Fact) -> list[int]:
@@ -224,4 +229,4 @@ def _noise(draft: _Draft) -> None:
     text = ", ".join([dice.choice(FILLER_STARTS), *middles]) + f" {dice.choice(FILLER_ENDS)}."
     if dice.random() < _SPREAD_SHARE:
         text = f"{dice.choice(draft.people)} said that {text[0].lower()}{text[1:]}"
-    draft.add(text, dice.choice(PEOPLE))
+    draft.add(text, dice.choice(draft.people))

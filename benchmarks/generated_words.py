@@ -75,3 +75,36 @@ FILLER_ENDS = (
     "to the surprise of the neighbours",
     "without any further comment",
 )
+
+# How a fact is told: in one sentence, or with place and year in a later one.
+TELLING = (
+    "{who} {deed} the {thing}",
+    "Last spring {who} finally {deed} the {thing}",
+    "Nobody noticed, but {who} {deed} the {thing}",
+    "{who} went ahead and {deed} the {thing}",
+    "As agreed with the neighbours, {who} {deed} the {thing}",
+    "{who} {deed} the {thing}, and not for the first time,",
+)
+TELLING_ENDS = (
+    " after all",
+    ", as you know",
+    " with a little help from the family",
+    " against all advice",
+    " on a whim",
+    ", which took the whole weekend",
+)
+ASIDES = (
+    "It took longer than anybody had thought.",
+    "The costs were shared in the end.",
+    "Not everyone was happy with that.",
+    "Somebody brought cake for the occasion.",
+    "There is a letter about it somewhere.",
+)
+PLACE_AND_TIME = (
+    "That was down in {place}, back in {year}.",
+    "It happened during a stay in {place}, the year was {year}.",
+    "{place} was the only town with room for it, and {year} was a good year.",
+    "By the way, all this took place near {place}; the receipt says {year}.",
+    "In {year} the road to {place} had just been opened, which made it easy.",
+    "The papers from {place} carry a stamp of {year}.",
+)

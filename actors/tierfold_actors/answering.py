@@ -13,7 +13,7 @@ import orjson
 
 from tierfold.config import Settings
 from tierfold.context import Answer, Request
-from tierfold.errors import TierfoldError
+from tierfold.errors import CallerError, TierfoldError
 from tierfold.ports import Clock
 from tierfold.wire import (
     CompressRequest,
@@ -63,7 +63,7 @@ class Call:
     """One request as it came in."""
 
     route: Route
-    body: bytes
+    body: bytes = field(repr=False)  # no log or traceback shows a caller's text
     request_id: str
     started_ms: float  # when the headers were there, on the machine's monotonic clock
     is_stream: bool = False  # the caller wants every stage as an event
@@ -82,7 +82,7 @@ class Reply:
     status: int = 200
     media_type: str = JSON_MEDIA_TYPE
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     is_final: bool = True
 
     @property
@@ -122,14 +122,29 @@ class Answering:
 
     def _compressed(self, call: Call) -> Iterator[Reply]:
         request = parse_compress(call.body, self._engine.settings.limits)
-        if call.is_bypass:
-            request = replace(request, frozen_message_count=len(request.messages))
         yield _STAGE_DONE
-        body = self._compress(request)
+        body = self._unchanged(request, "bypass") if call.is_bypass else self._shortened(request)
         yield Reply(
             body=orjson.dumps(body),
             headers={"x-tierfold-tokens-saved": str(body["tokens_saved"])},
         )
+
+    def _shortened(self, request: CompressRequest) -> dict[str, Any]:
+        """Never refuse well-formed rows: whoever speaks this wire gives up on a 4xx."""
+        try:
+            return self._compress(request)
+        except CallerError as error:  # an option asks for what cannot be
+            return self._unchanged(request, error.title.replace(" ", "_"))
+
+    def _unchanged(self, request: CompressRequest, reason: str) -> dict[str, Any]:
+        """Only count: without a budget nothing is left out, and frozen rows are not rewritten."""
+        idle = replace(
+            request,
+            token_budget=None,
+            target_ratio=None,
+            frozen_message_count=len(request.messages),
+        )
+        return self._compress(idle) | {"skip_reason": reason}
 
     def _folded(self, call: Call) -> Iterator[Reply]:
         parsed = parse_process(call.body, self._engine.settings.limits)

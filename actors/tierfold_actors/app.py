@@ -15,10 +15,10 @@ from starlette.types import ASGIApp
 
 from tierfold.config import Settings
 from tierfold.engine import MonotonicClock
-from tierfold_actors.engine import default_answering
+from tierfold_actors.default_answering import default_answering
 from tierfold_actors.gateway import Desk, create_api
 from tierfold_actors.keys import load_keyring
-from tierfold_actors.work import Work, WorkLimits
+from tierfold_actors.work import Work, WorkLimits, body_ledgers
 from tierfold_actors.worker_process import WorkerProcess
 
 GATEWAY = "gateway"
@@ -47,6 +47,7 @@ class Gateway:
         worker = WorkerProcess()  # warms itself while the engine here does the same
         self._desk = Desk(
             work=Work(default_answering(), worker, limits),
+            ledgers=body_ledgers(limits, settings.limits),
             keyring=keyring,
             clock=MonotonicClock(),
             limits=settings.limits,

@@ -60,10 +60,16 @@ def _request_id(scope: Scope) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class BodyLedger:
-    """Counts the bytes of all bodies that are held at once."""
+    """Counts the bytes of all bodies of one kind that are held at once."""
 
     bytes_max: int
+    body_bytes_max: int  # of one body
     held_bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a body of the largest size would be refused now."""
+        return self.held_bytes + self.body_bytes_max > self.bytes_max
 
     def take(self, count: int) -> None:
         """Account for more bytes; raises OverloadError when they do not fit."""
@@ -76,12 +82,31 @@ class BodyLedger:
         self.held_bytes -= count
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyLedgers:
+    """A ledger for each kind of body, so that large ones never take the room of small ones."""
+
+    small: BodyLedger
+    large: BodyLedger
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a body of some allowed size would be refused now."""
+        return self.small.is_full or self.large.is_full
+
+    def of(self, size: int) -> BodyLedger:
+        """Return the ledger where a body of this size stands."""
+        return self.small if size <= self.small.body_bytes_max else self.large
+
+
 class Body:
     """A request's body while it is held; a context, so that its bytes are always given back."""
 
-    def __init__(self, ledger: BodyLedger, *, bytes_max: int) -> None:
-        self._ledger = ledger
+    def __init__(self, ledgers: BodyLedgers, *, bytes_max: int) -> None:
+        self._ledgers = ledgers
+        self._ledger = ledgers.small
         self._bytes_max = bytes_max
+        self._announced_bytes = 0
         self._held_bytes = 0
 
     def __enter__(self) -> Self:
@@ -97,14 +122,29 @@ class Body:
         """Return the whole body; raises TooLargeError as soon as it must become too large."""
         announced = request.headers.get("content-length", "")
         if announced.isdecimal():
-            self._require_within(int(announced))
+            self._announced_bytes = int(announced)
+            self._require_within(self._announced_bytes)
         chunks = []
         async for chunk in request.stream():
             self._require_within(self._held_bytes + len(chunk))
-            self._ledger.take(len(chunk))
-            self._held_bytes += len(chunk)
+            self.hold(self._held_bytes + len(chunk))
             chunks.append(chunk)
         return b"".join(chunks)
+
+    def hold(self, size: int) -> None:
+        """Account for this size; raises OverloadError when it does not fit.
+
+        A body that outgrows the small ledger moves with all its bytes. One that is announced as
+        large starts in the large ledger: slow uploads would fill the other with their beginnings.
+        """
+        ledger = self._ledgers.of(max(size, self._announced_bytes))
+        if ledger is self._ledger:
+            ledger.take(size - self._held_bytes)
+        else:
+            ledger.take(size)
+            self._ledger.give_back(self._held_bytes)
+            self._ledger = ledger
+        self._held_bytes = size
 
     def _require_within(self, size: int) -> None:
         if size > self._bytes_max:

@@ -8,23 +8,22 @@ from typing import cast
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from tierfold.config import Limits
 from tierfold.errors import OverloadError, TierfoldError
 from tierfold.ports import Clock
 from tierfold_actors.answering import EVENT_MEDIA_TYPE, Call, Reply, Route, problem_reply
-from tierfold_actors.arrival import Arrival, Body, BodyLedger, request_id, started_ms
+from tierfold_actors.arrival import Arrival, Body, BodyLedgers, request_id, started_ms
 from tierfold_actors.description import describe
 from tierfold_actors.keys import Keyring
 from tierfold_actors.preferences import wait_ms
 from tierfold_actors.problems import RouteError, problem_reply_body
-from tierfold_actors.stream import events, first_shown
+from tierfold_actors.stream import EventResponse, events, first_shown
 from tierfold_actors.work import Work
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _COMPRESS_PATH = "/v1/compress"
-_BODIES_HELD_MAX = 4  # of the largest kind: 256 MiB of waiting requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +31,7 @@ class Desk:
     """Everything the routes need."""
 
     work: Work
+    ledgers: BodyLedgers
     keyring: Keyring
     clock: Clock
     limits: Limits
@@ -54,7 +54,6 @@ class Routes:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._ledger = BodyLedger(bytes_max=_BODIES_HELD_MAX * desk.limits.body_bytes_max)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _api: FastAPI) -> AsyncIterator[None]:
@@ -78,8 +77,8 @@ class Routes:
         return {"status": "ok"}
 
     async def readyz(self) -> Response:
-        """Say whether new requests would be taken."""
-        is_ready = not self._desk.work.is_full
+        """Say whether new requests of any allowed size would be taken."""
+        is_ready = not (self._desk.work.is_full or self._desk.ledgers.is_full)
         body = {"status": "ready" if is_ready else "busy", "waiting": self._desk.work.waiting}
         return JSONResponse(body, status_code=200 if is_ready else 503)
 
@@ -103,7 +102,7 @@ class Routes:
         request.state.tenant = tenant
         with contextlib.ExitStack() as held:
             body = held.enter_context(
-                Body(self._ledger, bytes_max=self._desk.limits.body_bytes_max)
+                Body(self._desk.ledgers, bytes_max=self._desk.limits.body_bytes_max)
             )
             try:
                 call = _call(request, route, await body.read(request))
@@ -128,11 +127,8 @@ class Routes:
             first = await first_shown(replies)
             if first.is_problem:
                 return self._finished(call, first)
-            return StreamingResponse(
-                _closing(stack.pop_all(), events(first, replies)),
-                media_type=EVENT_MEDIA_TYPE,
-                headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-            )
+            chunks = await stack.enter_async_context(contextlib.aclosing(events(first, replies)))
+            return EventResponse(chunks, stack.pop_all())
         raise AssertionError(call.request_id)  # pragma: no cover  # the stack swallows nothing
 
     async def _replies(self, call: Call) -> AsyncGenerator[Reply]:
@@ -163,15 +159,6 @@ def _call(request: Request, route: Route, body: bytes) -> Call:
         is_bypass=bypass.strip().lower() in _TRUE,
         wait_ms=wait_ms(headers.getlist("prefer")),
     )
-
-
-async def _closing(
-    stack: contextlib.AsyncExitStack, chunks: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
-    """Yield the chunks, then close what the response stood on, also when the caller leaves."""
-    async with stack:
-        async for chunk in chunks:
-            yield chunk
 
 
 def _route_error(request: Request, error: HTTPException) -> TierfoldError:

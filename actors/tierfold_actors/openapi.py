@@ -12,7 +12,7 @@ from tierfold.config import Limits
 from tierfold.engine import MonotonicClock
 from tierfold_actors.gateway import Desk, create_api
 from tierfold_actors.keys import Keyring
-from tierfold_actors.work import Work
+from tierfold_actors.work import Work, WorkLimits, body_ledgers
 
 PATH = Path(__file__).parents[2] / "openapi.json"
 
@@ -22,6 +22,7 @@ def bare_api() -> FastAPI:
     return create_api(
         Desk(
             work=cast("Work", None),
+            ledgers=body_ledgers(WorkLimits(), Limits()),
             keyring=Keyring(None),
             clock=MonotonicClock(),
             limits=Limits(),

@@ -2,17 +2,39 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
-from tierfold_actors.answering import Reply
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from tierfold_actors.answering import EVENT_MEDIA_TYPE, Reply
 
 PING = b": ping\n\n"
 _PING_INTERVAL_S = 10.0  # proxies on the way close what is silent for 30 s or more
 
 
+class EventResponse(StreamingResponse):
+    """Chunks of events, and a stack of what they stand on that is closed however it ends.
+
+    Here and not in a generator: one whose caller leaves before its first step runs no `finally`.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], stack: contextlib.AsyncExitStack) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(chunks, media_type=EVENT_MEDIA_TYPE, headers=headers)
+        self._stack = stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the chunks until they end or the caller leaves, then close the stack."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._stack.aclose()
+
+
 async def events(
     first: Reply, rest: AsyncIterator[Reply], *, ping_interval_s: float = _PING_INTERVAL_S
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Yield the events of a call whose first reply is known; pings fill long silences.
 
     A problem after the first event becomes an event `error`, since the status has been sent.

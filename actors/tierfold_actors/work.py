@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from tierfold.config import Limits
 from tierfold.errors import OverloadError
 from tierfold_actors.answering import Answering, Call, Reply, log_unforeseen, problem_reply
+from tierfold_actors.arrival import BodyLedger, BodyLedgers
 from tierfold_actors.problems import InternalError
 from tierfold_actors.worker_process import Cancellable
 
@@ -26,7 +28,24 @@ class WorkLimits:
     inline_waiting_max: int = 32  # 32 turns of 3 ms keep a health check under .1 s
     inline_body_bytes_max: int = 1024 * 1024  # larger ones go to the worker process
     waiting_max: int = 256  # of up to 20 ms each: the last one waits 5 s
-    large_waiting_max: int = 8  # of up to 64 MiB each: half a GiB
+    large_waiting_max: int = 8  # of up to seconds each, one after the other
+
+
+def body_ledgers(work: WorkLimits, limits: Limits) -> BodyLedgers:
+    """Return ledgers with room for a largest body in every place of its lane.
+
+    Places are what waits and the one that runs: 257 of 1 MiB and 9 of 64 MiB, 833 MiB at the very
+    worst, a fifth of what k8s/rayservice.yaml gives a pod. So a full queue is met before a full
+    ledger, and knows when to come back; the ledger bounds what no queue sees, bodies being read.
+    """
+    return BodyLedgers(
+        small=_ledger(1 + work.waiting_max, body_bytes_max=work.inline_body_bytes_max),
+        large=_ledger(1 + work.large_waiting_max, body_bytes_max=limits.body_bytes_max),
+    )
+
+
+def _ledger(places: int, *, body_bytes_max: int) -> BodyLedger:
+    return BodyLedger(bytes_max=places * body_bytes_max, body_bytes_max=body_bytes_max)
 
 
 class LargeWorker(Protocol):
@@ -155,6 +174,11 @@ class Work:
     def waiting(self) -> int:
         """Small calls that wait, wherever they will run."""
         return self._turns.waiting + self._pool.waiting
+
+    @property
+    def large_waiting(self) -> int:
+        """Calls that wait for the worker process."""
+        return self._large.waiting
 
     @property
     def is_full(self) -> bool:

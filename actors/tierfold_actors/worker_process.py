@@ -177,7 +177,8 @@ def serve(requests: IO[bytes], replies: IO[bytes], answering: Answering) -> None
 
 def main() -> None:
     """Be the child: stdout carries frames, so that prints go to stderr."""
-    from tierfold_actors.engine import default_answering  # noqa: PLC0415  # the parent has its own
+    # The parent has its own and never needs it here.
+    from tierfold_actors.default_answering import default_answering  # noqa: PLC0415
 
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -1,3 +1,5 @@
+import contextlib
+import http.client
 import json
 import socket
 import subprocess
@@ -118,14 +120,25 @@ def test_the_description_is_the_checked_in_one(client: httpx.Client) -> None:
     assert client.get("/openapi.json").json() == json.loads((ROOT / "openapi.json").read_text())
 
 
-def slowest_livez_ms(url: str, *, while_runs: Callable[[], object]) -> float:
+def fresh_status(port: int, path: str) -> int:
+    """Return the status over a connection of its own, as a kubelet asks.
+
+    One that is kept open never waits to be accepted, and may hide that nobody accepts any more.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"connection": "close"})
+        return connection.getresponse().status
+
+
+def slowest_livez_ms(port: int, *, while_runs: Callable[[], object]) -> float:
     """Return the slowest of the answers of /livez, asked every 20 ms while something runs."""
     took_ms: list[float] = []
-    with ThreadPoolExecutor(1) as thread, httpx.Client(base_url=url, timeout=10) as prober:
+    with ThreadPoolExecutor(1) as thread:
         future = thread.submit(while_runs)
         while not future.done():
             began = time.monotonic()
-            assert prober.get("/livez").status_code == 200
+            assert fresh_status(port, "/livez") == 200
             took_ms.append((time.monotonic() - began) * 1000)
             time.sleep(0.02)
         future.result()
@@ -159,7 +172,7 @@ def test_livez_answers_during_a_flood(server: Up) -> None:
         assert set(statuses) == {"200"}
         assert sum(statuses.values()) > 64
 
-    figure = best_of_three(lambda: slowest_livez_ms(server.url, while_runs=flood))
+    figure = best_of_three(lambda: slowest_livez_ms(server.port, while_runs=flood))
 
     assert figure <= LIVEZ_MS_MAX
 
@@ -171,7 +184,7 @@ def test_livez_answers_during_a_5_mb_request(server: Up, client: httpx.Client) -
     def send() -> None:
         assert client.post("/v1/process", content=body).is_success
 
-    figure = best_of_three(lambda: slowest_livez_ms(server.url, while_runs=send))
+    figure = best_of_three(lambda: slowest_livez_ms(server.port, while_runs=send))
 
     assert figure <= LIVEZ_MS_MAX
 

@@ -74,6 +74,10 @@ class Timing:
 
     total_ms: float
     cpu_ms: float
+    read_ms: float = 0.0  # cutting and counting the sources; 0 where they were prepared before
+    index_ms: float = (
+        0.0  # their words and vectors; 0 where no stage ran or they were indexed before
+    )
     stages: tuple[StageTiming, ...]
 
 
@@ -113,6 +117,6 @@ def _as_text(source: Source) -> str:
         case TextSource(text=text):
             return text
         case DocumentSource(document=document):
-            return "".join(p.text for p in document.parts) if document.parts else document.text
+            return document.whole_text
         case MessagesSource(messages=messages):
             return "\n".join(f"{m.role}: {' '.join(m.texts())}" for m in messages)

@@ -32,6 +32,9 @@ class Request:
         if any("\ud800" <= character <= "\udfff" for character in self.ask):
             problem = "a lone surrogate is no character; send well-formed Unicode"
             raise InvalidInputError(problem, path="ask")
+        if not isinstance(self.budget, Budget):
+            problem = f"must be a tierfold.Budget, not {type(self.budget).__name__}"
+            raise InvalidInputError(problem, path="budget")
         if not self.sources:
             problem = "at least one source is needed"
             raise InvalidInputError(problem, path="sources")

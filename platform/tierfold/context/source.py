@@ -15,12 +15,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A titled text, whole or in parts; parts joined without anything between are the text."""
+    """A titled text, whole (`text`) or in parts; parts joined without anything between are it."""
 
     id: str | None = None
     title: str = ""
     text: str = ""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part, ...] | None = None  # None where the text is whole
+
+    @property
+    def whole_text(self) -> str:
+        """The text, or the parts joined."""
+        return self.text if self.parts is None else "".join(part.text for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ class _Rows:
     tokens_after: int
     transforms: tuple[str, ...] = ()
     skip_reason: str | None = None
+    minimum: int | None = None  # the smallest token_budget that would have worked
 
 
 def compress_rows(request: CompressRequest, engine: Engine) -> dict[str, Any]:
@@ -68,8 +69,9 @@ def _folded(request: CompressRequest, engine: Engine) -> _Rows:
     prepared = replace(prepared, intake=_in_place(prepared.intake, request))
     try:
         answer = engine.answer(folding, prepared=prepared)
-    except BudgetTooSmallError:
-        return _unchanged(request, prepared, "token_budget_below_minimum")
+    except BudgetTooSmallError as error:
+        unchanged = _unchanged(request, prepared, "token_budget_below_minimum")
+        return replace(unchanged, minimum=int(error.minimum))
     if answer.stop_reason is StopReason.FITS_ALREADY:
         return _unchanged(request, prepared, "fits_already")
     return _from_answer(answer)
@@ -175,4 +177,5 @@ def _body(rows: _Rows) -> dict[str, Any]:
         "transforms_applied": list(rows.transforms),
         "compression_skipped": rows.skip_reason is not None,
         "skip_reason": rows.skip_reason,
+        "token_budget_minimum": rows.minimum,
     }

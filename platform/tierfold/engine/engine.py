@@ -122,8 +122,8 @@ class Engine:
     def _read(self, request: Request) -> Prepared:
         began_ms = self.clock.now_ms()
         prepared = self.prepare(request.sources, tokenizer=request.tokenizer)
-        took_ms = self.clock.now_ms() - began_ms
-        self.latency.observe("read", prepared.intake.tokens, took_ms=took_ms)
+        prepared.read_ms = self.clock.now_ms() - began_ms
+        self.latency.observe("read", prepared.intake.tokens, took_ms=prepared.read_ms)
         return prepared
 
     def _token_limit(self, request: Request, tokens: int) -> TokenLimit:
@@ -157,6 +157,8 @@ class Engine:
             timing=Timing(
                 total_ms=self.clock.now_ms() - moment.began_ms,
                 cpu_ms=self.clock.cpu_ms() - moment.cpu_ms,
+                read_ms=pipeline.prepared.read_ms,
+                index_ms=pipeline.index_ms,
                 stages=draft.timings,
             ),
             final=is_final,

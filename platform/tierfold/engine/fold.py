@@ -48,7 +48,7 @@ def fold(
         sources=_sources(text, messages, documents),
         ask=ask,
         budget=budget,
-        stages=tuple(stages),
+        stages=tuple(_listed("stages", stages)),
         markers=markers,
         tokenizer=tokenizer,
         model=model,

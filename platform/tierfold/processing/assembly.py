@@ -88,7 +88,7 @@ class Assembler:
         self, index: int, source: DocumentSource, texts: dict[int, str]
     ) -> DocumentSource:
         document = source.document
-        if not document.parts:
+        if document.parts is None:
             return replace(source, document=replace(document, text=self._joined(index, texts)))
         parts = tuple(
             replace(document.parts[self._intake.blocks[block].origin.part or 0], text=texts[block])

@@ -21,11 +21,13 @@ from tierfold.optimizer import (
     with_framing,
 )
 from tierfold.processing.assembly import Assembler, Shown
+from tierfold.processing.rendering import LINE_KINDS
 from tierfold.text import NO_FRAME, BoolArray, FloatArray, Intake, IntArray, Joint
 
+_LINE_GAP_TOKENS = 2  # `[…]` and its line break
 _ITEM_GAP_TOKENS = 4  # `, "[…]"`
 _MEMBER_GAP_TOKENS = 6  # `, "[…]":null`
-_REFILLS_MAX = 4  # each counts the answer once; gains shrink to a few tokens
+_REFILLS_MAX = 8  # each counts the answer again; mostly two are enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,26 +114,29 @@ class Chooser:
     def _refill(
         self, problem: Problem, selection: Selection, choice: Choice, budget: int
     ) -> Choice:
+        """Add what fits into the tokens that are left; what proves too long as text is passed by."""
+        order = selection.order
         for _ in range(_REFILLS_MAX):
             kept = choice.shown.units & ~problem.framing
             slack = budget - choice.tokens
             filling = Filling(problem, kept.copy(), budget=cost(problem, kept) + slack)
-            added = filling.take_all(selection.order)
+            added = filling.take_all(order)
             if not added:
                 break
-            fuller = self._counted(problem, filling.kept)
-            while fuller.tokens > budget and added:
-                filling.kept[added.pop()] = False
+            fuller, too_long = self._counted(problem, filling.kept), []
+            while fuller.tokens > budget:
+                too_long.append(added.pop())
+                filling.kept[too_long[-1]] = False
                 fuller = self._counted(problem, filling.kept)
-            if not added:
-                break  # the sum of counts was right, the text is longer
             choice = fuller
+            order = order[~np.isin(order, too_long)]
         return choice
 
 
 def _gap_tokens(intake: Intake, *, has_marker: bool) -> IntArray:
     joint = intake.units.joint
     tokens = np.ones(len(joint), np.int32)
+    tokens[np.isin(intake.units.kind, LINE_KINDS)] = _LINE_GAP_TOKENS
     tokens[joint == Joint.ITEM] = _ITEM_GAP_TOKENS
     tokens[joint == Joint.MEMBER] = _MEMBER_GAP_TOKENS
     return tokens if has_marker else np.zeros_like(tokens)

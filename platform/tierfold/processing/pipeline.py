@@ -44,6 +44,7 @@ class Pipeline:
     deadline_ms: float | None  # on the clock
     clock: Clock
     latency: LatencyModel
+    index_ms: float = 0.0
     _rankings: dict[str, Ranking] = field(default_factory=dict)
 
     def run(self) -> Iterator[Draft]:
@@ -56,13 +57,36 @@ class Pipeline:
         draft: Draft | None = None
         for index, stage in enumerate(self.stages):
             if not self._has_time_for(stage):
-                yield replace(draft or self._newest(), stop_reason=StopReason.DEADLINE)
+                yield self._out_of_time(draft)
                 return
-            before, draft = draft, self._after(stage, draft)
+            before, draft = draft, self._smaller(draft, self._after(stage, draft))
             reason = self._why_stop(before, draft, is_last=index + 1 == len(self.stages))
             yield replace(draft, stop_reason=reason)
             if reason is not None:
                 return
+
+    def _smaller(self, before: Draft | None, after: Draft) -> Draft:
+        """Return the better of two drafts: with only a floor to meet, the smaller that meets it."""
+        if before is None or not self._only_a_floor or not before.quality.floor_met:
+            return after
+        if after.quality.floor_met and after.choice.tokens <= before.choice.tokens:
+            return after
+        return replace(after, choice=before.choice, quality=before.quality)
+
+    def _out_of_time(self, draft: Draft | None) -> Draft:
+        if draft is None:
+            return replace(self._newest(), stop_reason=StopReason.DEADLINE)
+        is_met = self._has_floor and draft.quality.floor_met
+        reason = StopReason.TARGET_QUALITY if is_met else StopReason.DEADLINE
+        return replace(draft, stop_reason=reason)
+
+    @property
+    def _has_floor(self) -> bool:
+        return self.request.budget.min_quality is not None
+
+    @property
+    def _only_a_floor(self) -> bool:
+        return self._has_floor and self.limit.tokens is None
 
     @property
     def _total(self) -> int:
@@ -110,9 +134,9 @@ class Pipeline:
 
     def _after(self, stage: Stage, before: Draft | None) -> Draft:
         if not self.prepared.is_indexed:
-            with_index = self.clock.now_ms()
+            index_began_ms = self.clock.now_ms()
             self.prepared.working()
-            self._observe("index", with_index)
+            self.index_ms = self._observe("index", index_began_ms)
         predicted_ms = self.latency.predict_ms(stage.name, self._total)
         began_ms = self.clock.now_ms()
         ranking = stage.rank(self.prepared.working(), self.request.ask, self._rankings)
@@ -190,8 +214,8 @@ class Pipeline:
         )
 
     def _why_stop(self, before: Draft | None, draft: Draft, *, is_last: bool) -> StopReason | None:
-        has_floor = self.request.budget.min_quality is not None
-        if has_floor and draft.quality.floor_met and (is_last or not self.request.stages):
+        may_stop = is_last or not (self.request.stages or self._only_a_floor)
+        if self._has_floor and draft.quality.floor_met and may_stop:
             return StopReason.TARGET_QUALITY
         if is_last:
             gained = before is None or not np.array_equal(

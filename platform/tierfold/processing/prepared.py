@@ -14,6 +14,7 @@ class Prepared:
     sources: tuple[Source, ...]
     tokenizer: Tokenizer
     intake: Intake
+    read_ms: float = 0.0  # what reading took, for the request that did it
     _working: WorkingSet | None = field(default=None)
 
     @property

@@ -10,7 +10,8 @@ from tierfold.processing.json_gaps import render_json
 from tierfold.text import Block, BoolArray, Intake, IntArray, Kind, UnitTable
 
 _JSON = int(Kind.JSON)  # an enum's attribute costs more than the comparison
-_LINE_KINDS = frozenset(map(int, (Kind.CODE, Kind.TABLE, Kind.LOG)))  # a marker has its own line
+# Here a line is a record: a marker has a line of its own.
+LINE_KINDS = tuple(map(int, (Kind.CODE, Kind.TABLE, Kind.LOG)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,11 +146,11 @@ class _Renderer:
     def _marked_start(self, text: str, run: _Run) -> str:
         if text[:1].isspace():
             return self._marker + text
-        own_line = int(self._units.kind[run.first]) in _LINE_KINDS
+        own_line = int(self._units.kind[run.first]) in LINE_KINDS
         return self._marker + ("\n" if own_line else " ") + text
 
     def _mark_end(self, run: _Run, *, needs_space: bool) -> None:
-        """Put the marker at the end of the run's piece, in front of its line break.
+        """Put the marker at the end of the run's piece, in front of its line break, or behind it.
 
         Not behind JSON: parts of a document must parse, each by itself, and a missing one is seen.
         """
@@ -157,6 +158,9 @@ class _Renderer:
             return
         pieces = self._pieces[run.block]
         piece = pieces[-1]
+        if int(self._units.kind[run.first]) in LINE_KINDS:
+            pieces[-1] = piece + ("" if piece.endswith("\n") else "\n") + self._marker + "\n"
+            return
         body = piece if run.is_pinned else piece.rstrip()
         tail = piece[len(body) :]
         space = "" if not body or body[-1].isspace() else " "

@@ -56,7 +56,7 @@ def _require_size(sources: tuple[Source, ...], limits: Limits) -> None:
         if isinstance(source, MessagesSource):
             rows += len(source.messages)
         elif isinstance(source, DocumentSource):
-            rows += len(source.document.parts)
+            rows += len(source.document.parts or ())
     if rows > limits.messages_max:
         what = "messages and document parts of all sources"
         raise TooLargeError(what, size=rows, limit=limits.messages_max)
@@ -118,7 +118,7 @@ class _Reading:
         path = f"sources[{index}].document"
         _require_unicode(document.title, f"{path}.title")
         group = self._open_group(document.title)
-        if not document.parts:
+        if document.parts is None:
             _require_unicode(document.text, f"{path}.text")
             self._add(Block(text=document.text, origin=Origin(source=index), group=group))
             return

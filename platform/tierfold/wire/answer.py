@@ -10,6 +10,7 @@ from tierfold.context import (
     Document,
     DocumentSource,
     MessagesSource,
+    Part,
     Source,
     StopReason,
     TextSource,
@@ -81,6 +82,8 @@ class TimingModel(BaseModel):
 
     total_ms: float
     cpu_ms: float
+    read_ms: float = Field(description="cutting and counting the sources")
+    index_ms: float = Field(description="their words and vectors")
     stages: list[StageTimingModel]
 
 
@@ -137,6 +140,8 @@ def answer_body(answer: Answer, *, ignored_fields: tuple[str, ...] = ()) -> dict
         "timing": {
             "total_ms": round(timing.total_ms, 3),
             "cpu_ms": round(timing.cpu_ms, 3),
+            "read_ms": round(timing.read_ms, 3),
+            "index_ms": round(timing.index_ms, 3),
             "stages": [
                 {"stage": s.stage, "predicted_ms": round(s.predicted_ms, 3), "ms": round(s.ms, 3)}
                 for s in timing.stages
@@ -174,8 +179,10 @@ def _source(source: Source) -> dict[str, Any]:
 
 def _document(document: Document) -> dict[str, Any]:
     body: dict[str, Any] = {"id": document.id, "title": document.title}
-    if document.parts:
-        body["parts"] = [{"text": p.text, "role": p.role} for p in document.parts]
-    else:
-        body["text"] = document.text
-    return body
+    if document.parts is None:
+        return body | {"text": document.text}
+    return body | {"parts": [_part(part) for part in document.parts]}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {"text": part.text} if part.role is None else {"text": part.text, "role": part.role}

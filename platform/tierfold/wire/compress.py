@@ -48,6 +48,9 @@ class CompressAnswerModel(BaseModel):
     transforms_applied: list[str]
     compression_skipped: bool
     skip_reason: str | None = None
+    token_budget_minimum: int | None = Field(
+        default=None, description="the smallest budget that would have worked"
+    )
     ignored_fields: list[str]
 
 

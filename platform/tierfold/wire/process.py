@@ -60,7 +60,7 @@ class DocumentModel(_Listed):
     id: str | None = None
     title: str = ""
     text: str = ""
-    parts: list[PartModel] = Field(default_factory=list)
+    parts: list[PartModel] | None = None
 
     @model_validator(mode="after")
     def _one_of_text_and_parts(self) -> "DocumentModel":
@@ -149,5 +149,7 @@ def _document(model: DocumentModel) -> Document:
         id=model.id,
         title=model.title,
         text=model.text,
-        parts=tuple(Part(text=part.text, role=part.role) for part in model.parts),
+        parts=None
+        if model.parts is None
+        else tuple(Part(text=part.text, role=part.role) for part in model.parts),
     )

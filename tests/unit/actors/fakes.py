@@ -1,8 +1,9 @@
 """An engine, a worker and a desk that do nothing but remember what was asked of them."""
 
+import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,7 +26,7 @@ from tierfold.wire import CompressRequest
 from tierfold_actors.answering import Answering, Call, Reply
 from tierfold_actors.gateway import Desk, create_api
 from tierfold_actors.keys import Keyring
-from tierfold_actors.work import Work, WorkLimits
+from tierfold_actors.work import Work, WorkLimits, body_ledgers
 from tierfold_actors.worker_process import Cancellable
 
 SMALL_LIMITS = Limits(body_bytes_max=4096, inline_body_bytes_max=2048)
@@ -147,11 +148,13 @@ class Bench:
         self.answering = Answering(self.engine, fake_compress)
         self.worker = FakeWorker(self.answering)
         self.work = Work(self.answering, self.worker, self.limits)
+        self.ledgers = body_ledgers(self.limits, self.engine.settings.limits)
 
     @property
     def desk(self) -> Desk:
         return Desk(
             work=self.work,
+            ledgers=self.ledgers,
             keyring=self.keyring,
             clock=self.engine.clock,
             limits=self.engine.settings.limits,
@@ -164,6 +167,13 @@ class Bench:
         async with talk_to(create_api(self.desk)) as client:
             yield client
         self.work.close()
+
+
+async def until(is_reached: Callable[[], bool]) -> None:
+    """Wait for what a thread does; at most 5 s."""
+    async with asyncio.timeout(5):
+        while not is_reached():  # noqa: ASYNC110  # threads set it, not the loop
+            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

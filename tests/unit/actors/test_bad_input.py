@@ -8,10 +8,10 @@ from tests.unit.actors.fakes import FakeWorker, talk_to
 from tierfold.config import Limits
 from tierfold.engine import MonotonicClock
 from tierfold_actors.answering import Answering
-from tierfold_actors.engine import default_answering
+from tierfold_actors.default_answering import default_answering
 from tierfold_actors.gateway import Desk, create_api
 from tierfold_actors.keys import Keyring
-from tierfold_actors.work import Work, WorkLimits
+from tierfold_actors.work import Work, WorkLimits, body_ledgers
 
 LIMITS = Limits()
 FACT = "The lease was signed by Mrs. Okonkwo."
@@ -33,7 +33,12 @@ def work(answering: Answering) -> Iterator[Work]:
 @pytest.fixture
 async def client(work: Work) -> AsyncIterator[httpx.AsyncClient]:
     desk = Desk(
-        work=work, keyring=Keyring(None), clock=MonotonicClock(), limits=LIMITS, version="1"
+        work=work,
+        ledgers=body_ledgers(WorkLimits(), LIMITS),
+        keyring=Keyring(None),
+        clock=MonotonicClock(),
+        limits=LIMITS,
+        version="1",
     )
     async with talk_to(create_api(desk)) as client:
         yield client

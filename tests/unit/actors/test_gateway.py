@@ -1,11 +1,10 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
 
 import pytest
 
-from tests.unit.actors.fakes import Bench, FakeEngine, talk_to
+from tests.unit.actors.fakes import Bench, FakeEngine, talk_to, until
 from tierfold_actors.gateway import create_api
 from tierfold_actors.work import WorkLimits
 
@@ -90,12 +89,6 @@ async def test_a_stream_sends_every_stage_and_then_the_result() -> None:
     assert [answer["final"] for answer in answers] == [False, False, True]
     assert [answer["stop_reason"] for answer in answers] == [None, None, "last_stage"]
     assert len({tuple(answer) for answer in answers}) == 1
-
-
-async def until(is_reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_reached():  # noqa: ASYNC110  # threads set it, not the loop
-            await asyncio.sleep(0.001)
 
 
 def parse(block: str) -> dict[str, str]:

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import logging
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from tests.unit.actors.fakes import Bench
 from tierfold.cli.keyfile import KEYS_FILE_VARIABLE, read_keys
 from tierfold.errors import SetupError, UnauthorizedError
+from tierfold_actors.answering import Call, Reply
 from tierfold_actors.keys import Keyring, load_keyring
 
 BODY = {"sources": [{"text": "x"}]}
@@ -118,6 +120,48 @@ async def test_routes_that_work_ask_for_a_key_and_health_does_not(keyring: Keyri
     assert openai.json()["error"]["type"] == "authentication_error"
     assert taken.status_code == 200
     assert {200} == {response.status_code for response in health}
+
+
+SECRET = "The lease is void, and nobody but the two of us may ever know about it."
+
+
+@pytest.mark.parametrize("path", ["/v1/process", "/v1/compress"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sources": [{"text": SECRET}], "messages": [{"role": "user", "content": SECRET}]},
+        {"sources": [SECRET], "messages": SECRET},
+        {"sources": [{"messages": [{"role": SECRET}]}], "messages": [{"role": SECRET}]},
+        f'{{"sources": [{{"text": "{SECRET}\\ud800"}}], "messages": ["{SECRET}\\ud800"]}}',
+        f"{SECRET} is no JSON",
+        SECRET.encode() + b"\xff",
+    ],
+    ids=["good", "wrong type", "wrong role", "lone surrogate", "no JSON", "no UTF-8"],
+)
+async def test_texts_and_keys_are_in_no_log_and_no_error(
+    keyring: Keyring, caplog: pytest.LogCaptureFixture, path: str, body: dict[str, object] | str
+) -> None:
+    """Whatever was wrong with the request, and at every level of logging."""
+    content = json.dumps(body) if isinstance(body, dict) else body
+    shown = ""
+    with caplog.at_level(logging.DEBUG):
+        async with Bench(keyring=keyring).client() as client:
+            for key in ("k3", "no-such-key"):
+                headers = {"authorization": f"Bearer {key}"}
+                response = await client.post(path, content=content, headers=headers)
+                shown += "" if response.is_success else response.text
+
+    for secret in (SECRET, "Bearer", "no-such-key"):
+        assert secret not in caplog.text
+    for secret in (SECRET, "k3", "no-such-key"):
+        assert secret not in shown
+
+
+def test_a_call_and_a_reply_can_be_shown_without_their_text() -> None:
+    """Event loops and tracebacks log the arguments of what failed."""
+    call = Call(route="process", body=SECRET.encode(), request_id="r", started_ms=0.0)
+
+    assert SECRET not in repr([call, Reply(body=SECRET.encode())])
 
 
 async def test_keys_are_never_logged(keyring: Keyring, caplog: pytest.LogCaptureFixture) -> None:

@@ -40,7 +40,7 @@ async def test_leaving_in_a_silence_stops_the_waiting() -> None:
     assert await anext(chunks) == b"stage"
     assert await anext(chunks) == PING
 
-    await chunks.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await chunks.aclose()
 
     with pytest.raises(StopAsyncIteration):
         await anext(rest)

@@ -87,6 +87,8 @@ def test_a_budget_below_the_stubs_changes_nothing() -> None:
 
     assert sent == answer["messages"]
     assert answer["skip_reason"] == "token_budget_below_minimum"
+    again = compress(sent, token_budget=answer["token_budget_minimum"])
+    assert again["tokens_after"] <= answer["token_budget_minimum"]
 
 
 def test_a_budget_above_the_rows_changes_nothing() -> None:

@@ -62,7 +62,8 @@ def test_the_passage_that_answers_is_kept() -> None:
         ({"budget": Budget(max_tokens=100_000)}, {StopReason.FITS_ALREADY}, 0),
         ({}, {StopReason.FITS_ALREADY}, 0),
         ({"budget": Budget(max_tokens=60), "bypass": True}, {StopReason.BYPASS}, 0),
-        ({"budget": Budget(min_quality=0.05)}, {StopReason.TARGET_QUALITY}, 1),
+        ({"budget": Budget(min_quality=0.05)}, {StopReason.TARGET_QUALITY}, 2),
+        ({"budget": Budget(min_quality=0.05, max_tokens=80)}, {StopReason.TARGET_QUALITY}, 1),
     ],
 )
 def test_every_answer_says_why_it_stopped(
@@ -132,6 +133,20 @@ def test_a_floor_is_met_with_few_tokens_or_said_to_be_missed() -> None:
     assert met.tokens < met.usage.original_prompt_tokens
     assert not missed.quality.floor_met
     assert missed.tokens <= 12
+
+
+@pytest.mark.parametrize("floor", [0.3, 0.6, 0.9])
+def test_with_a_floor_alone_the_smallest_answer_of_all_stages_is_kept(floor: float) -> None:
+    """A stage that needs more tokens for the same floor never replaces one that needs fewer."""
+    budget = Budget(min_quality=floor)
+    each = [
+        engine().answer(ask(budget=budget, stages=stages)) for stages in (("fast",), ("balanced",))
+    ]
+    met = [answer.tokens for answer in each if answer.quality.floor_met]
+    both = engine().answer(ask(budget=budget))
+
+    assert both.quality.floor_met
+    assert both.tokens == min(met)
 
 
 @pytest.mark.parametrize("question", ["", "   ", "\n"])

@@ -139,6 +139,34 @@ def test_a_gap_is_marked_at_the_end_of_the_line_before_it() -> None:
     )
 
 
+def test_a_larger_budget_never_ends_in_an_empty_answer() -> None:
+    """A unit that proves too long as text is passed by; the next ones in order are tried."""
+    text = "".join(
+        f"# Heading {i}\n\nSome words of paragraph {i} here.\n\n```\ncode {i}\nmore {i}\n```\n\n"
+        for i in range(12)
+    )
+    smallest = None
+    for budget in range(10, 160):
+        _, _, choice = choose((TextSource(text=text),), budget, seed=budget)
+        if choice.tokens:
+            smallest = smallest or budget
+        assert choice.tokens or smallest is None, budget
+
+
+@pytest.mark.parametrize(
+    "line", ["2026-01-01 10:00:{i:02d} INFO step {i} done", '{{"id": {i}, "v": "x"}}', "{i},Oslo,9"]
+)
+def test_a_gap_between_records_has_a_line_of_its_own(line: str) -> None:
+    """A log's, a table's or a file's kept lines are the caller's own, to the letter."""
+    lines = [line.format(i=i) for i in range(40)]
+    (answer,) = folded((TextSource(text="\n".join(["id,city,n", *lines])),), 120)
+    assert isinstance(answer, TextSource)
+    kept = answer.text.splitlines()
+
+    assert MARKER in kept
+    assert set(kept) <= {"id,city,n", *lines, MARKER}
+
+
 def test_a_document_in_parts_comes_back_in_parts() -> None:
     """Dropped parts are missing, kept ones keep their role."""
     parts = tuple(Part(text=f"part {i} has a few words\n", role="tool") for i in range(9))
@@ -218,7 +246,8 @@ def test_parts_that_are_json_still_parse_one_by_one() -> None:
     (answer,) = folded((DocumentSource(document=Document(parts=parts)),), 150)
     assert isinstance(answer, DocumentSource)
 
-    assert 1 < len(answer.document.parts) < 40
+    assert answer.document.parts
+    assert len(answer.document.parts) < 40
     assert all(orjson.loads(part.text) for part in answer.document.parts)
 
 
@@ -230,3 +259,12 @@ def test_json_nested_a_thousand_deep_is_cut_in_linear_time() -> None:
 
     assert len(intake.units.frames) < 2_000
     assert choice.tokens <= 100
+
+
+def test_a_document_of_which_no_part_fits_still_has_parts() -> None:
+    """The shape of an answer is that of its request."""
+    part = Part(text="a part of more words than the budget has " * 9)
+    (answer,) = folded((DocumentSource(document=Document(parts=(part, part))),), 5)
+    assert isinstance(answer, DocumentSource)
+
+    assert answer.document.parts == ()

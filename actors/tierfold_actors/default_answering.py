@@ -1,4 +1,4 @@
-"""The engine of a serving process, warm before the first request."""
+"""The answering that every serving process has: the real engine, warm before the first request."""
 
 from functools import partial
 
