@@ -77,10 +77,8 @@ def _run(name: str, options: Options) -> Mapping[str, Any] | None:
 
 def _targets(options: Options, figures: Figures) -> Iterator[str]:
     yield "## Targets\n"
-    if options.data is None:
-        yield "Without `--data`: quality is that on generated contexts, where no target is set.\n"
     commands = {name: f"python {' '.join(_command(name, options))}" for name in BENCHES}
-    yield from table_of_targets(figures, commands)
+    yield from table_of_targets(figures, commands, has_data=options.data is not None)
     yield ""
 
 

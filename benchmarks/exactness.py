@@ -167,7 +167,7 @@ def _recount(answer: Answer) -> int:
             case TextSource(text=text):
                 tokens += counter.count(text)
             case _:
-                parts = source.document.parts
+                parts = source.document.parts or ()
                 tokens += counter.count("".join(p.text for p in parts) or source.document.text)
     return tokens
 
@@ -197,7 +197,7 @@ def split_parts(sources: Sequence[Source], answer: Answer) -> int:
 def broken_parts(sources: Sequence[Source], answer: Answer) -> int:
     """Return the kept parts that were JSON before and are not in the answer.
 
-    A marker around a part stands for parts beside it, and is no text of its own.
+    A marker for what lies beside such a part must not stand in it.
     """
     dropped = {(run.source, run.part) for run in answer.left_out}
     broken = 0
@@ -206,18 +206,14 @@ def broken_parts(sources: Sequence[Source], answer: Answer) -> int:
         shown = [part for part in _parts(after) if part.text]
         broken += abs(len(kept) - len(shown))
         broken += sum(
-            _is_container(was.text) and not _is_container(_without_markers(now.text))
+            _is_container(was.text) and not _is_container(now.text)
             for was, now in zip(kept, shown, strict=False)  # the difference is counted above
         )
     return broken
 
 
 def _parts(source: Source) -> tuple[Part, ...]:
-    return source.document.parts if isinstance(source, DocumentSource) else ()
-
-
-def _without_markers(text: str) -> str:
-    return text.strip().removeprefix(MARKER).removesuffix(MARKER)
+    return (source.document.parts or ()) if isinstance(source, DocumentSource) else ()
 
 
 def broken_results(before: Sequence[dict[str, Any]], after: Sequence[dict[str, Any]]) -> int:

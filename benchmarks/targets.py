@@ -14,6 +14,7 @@ class Target:
     side: Literal[">=", "<=", ">", "="]
     bound: float
     about: str
+    is_of_data: bool = False  # the target is one on the real sets
 
     def verdict(self, figure: object) -> str:
         """Return met, or by how much it was missed."""
@@ -42,6 +43,7 @@ TARGETS = (
                 side=">=",
                 bound=gain,
                 about=f"recall gained over stemmed BM25, {int(percent)} % of tokens",
+                is_of_data=True,
             ),
             Target(
                 bench="quality",
@@ -49,6 +51,7 @@ TARGETS = (
                 side=">",
                 bound=0,
                 about="its lower 95 % bound",
+                is_of_data=True,
             ),
         )
     ),
@@ -109,7 +112,10 @@ TARGETS = (
 
 
 def table_of_targets(
-    figures: Mapping[str, Mapping[str, Any] | None], commands: Mapping[str, str]
+    figures: Mapping[str, Mapping[str, Any] | None],
+    commands: Mapping[str, str],
+    *,
+    has_data: bool,
 ) -> Iterable[str]:
     """Yield the lines of a Markdown table: target, figure, whether it is met, command."""
     yield "| target | figure | | command |"
@@ -118,5 +124,6 @@ def table_of_targets(
         figure = (figures.get(target.bench) or {}).get(target.key)
         bound = f"`{target.key}` {target.side} {target.bound:g}: {target.about}"
         shown = "null" if figure is None else f"{figure:.4g}"
-        command = commands.get(target.bench, "")
-        yield f"| {bound} | {shown} | {target.verdict(figure)} | `{command}` |"
+        is_asked = has_data or not target.is_of_data
+        verdict = target.verdict(figure) if is_asked else "on generated contexts: no target"
+        yield f"| {bound} | {shown} | {verdict} | `{commands.get(target.bench, '')}` |"

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tierfold.cli.progress import milliseconds, percent, ratio, stage_line
+from tierfold.cli.progress import first_lines, milliseconds, percent, ratio, stage_line
 from tierfold.cli.screen import Screen
 from tierfold.context import Answer, DocumentSource, StageReport
 from tierfold_actors.demo.in_process import TOKENS, fold, heading, reference
@@ -97,7 +97,7 @@ def ask_server(client: httpx.Client, body: Json, screen: Screen) -> Seen:
         if response.is_error:
             response.read()
         response.raise_for_status()
-        shown = 0
+        shown: int | None = None
         for name, data in events(response.iter_lines()):
             if name == "error":
                 raise ServerDiedError(data["detail"])
@@ -122,10 +122,15 @@ def events(lines: Iterator[str]) -> Iterator[tuple[str, Json]]:
             yield name, json.loads(value)
 
 
-def _show_stages(body: Json, shown: int, screen: Screen) -> int:
-    total = body["usage"]["original_prompt_tokens"]
-    for stage, timing in zip(body["stages"][shown:], body["timing"]["stages"][shown:], strict=True):
-        screen.line(stage_line(StageReport(**stage), total, timing["ms"], screen))
+def _show_stages(body: Json, shown: int | None, screen: Screen) -> int:
+    """Write the lines of what is new in this event; returns how many stages are shown by now."""
+    total, timing = body["usage"]["original_prompt_tokens"], body["timing"]
+    if shown is None:
+        for line in first_lines(total, timing["read_ms"], timing["index_ms"], screen):
+            screen.line(line)
+        shown = 0
+    for stage, took in zip(body["stages"][shown:], timing["stages"][shown:], strict=True):
+        screen.line(stage_line(StageReport(**stage), total, took["ms"], screen))
     return max(shown, len(body["stages"]))
 
 

@@ -3,7 +3,7 @@
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 
@@ -12,6 +12,7 @@ from tierfold.context import Answer, Document, DocumentSource
 
 _GAP = "[…]"
 _PARAGRAPHS_MAX = 3
+_CHARACTERS_MIN = 200  # less, as a heading, is shown with what follows it
 _CHARACTERS_MAX = 700
 _SHOWN_CHARACTERS_MAX = 1_200
 _CHARACTERS_PRIOR = 200  # so that one short line with one rare word does not win
@@ -52,15 +53,40 @@ def best_passage(ask: str, answer: Answer) -> Passage | None:
     return passages[max(range(len(passages)), key=density)] if passages else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paragraph:
+    """One kept paragraph, and whether something before it was left out."""
+
+    text: str
+    after_gap: bool
+
+
 def _passages(document: Document) -> Iterator[Passage]:
-    """Yield some neighbouring paragraphs at a time, never across a gap."""
-    for run in document.text.split(_GAP):
-        paragraphs = [each for each in _PARAGRAPH_END.split(run.strip("\n")) if each.strip()]
-        for first in range(len(paragraphs)):
-            for count in range(1, _PARAGRAPHS_MAX + 1):
-                text = "\n\n".join(paragraphs[first : first + count])
-                if count == 1 or len(text) <= _CHARACTERS_MAX:
-                    yield Passage(title=document.title, text=text)
+    """Yield passages from every paragraph on: a heading never stands without what follows it."""
+    paragraphs = list(_paragraphs(document.text))
+    for first in range(len(paragraphs)):
+        for text in _grown(paragraphs[first:]):
+            yield Passage(title=document.title, text=text)
+
+
+def _paragraphs(text: str) -> Iterator[_Paragraph]:
+    for index, run in enumerate(text.split(_GAP)):
+        pieces = [each for each in _PARAGRAPH_END.split(run.strip("\n")) if each.strip()]
+        for place, piece in enumerate(pieces):
+            yield _Paragraph(text=piece, after_gap=bool(index) and not place)
+
+
+def _grown(paragraphs: Sequence[_Paragraph]) -> Iterator[str]:
+    """Yield the shortest text that says something, across gaps if need be, then longer ones."""
+    text = paragraphs[0].text
+    for count, later in enumerate(paragraphs[1:], 1):
+        if len(text) >= _CHARACTERS_MIN:
+            yield text
+            is_long = len(text) + len(later.text) > _CHARACTERS_MAX
+            if later.after_gap or is_long or count >= _PARAGRAPHS_MAX:
+                return
+        text += (f"\n\n{_GAP}\n\n" if later.after_gap else "\n\n") + later.text
+    yield text
 
 
 def words_of(text: str) -> set[str]:

@@ -4,16 +4,20 @@ argparse and not typer: typer and rich cost 155 ms to import, more than the rest
 """
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from tierfold.cli.quantities import duration_ms, real, size_bytes, whole
+from tierfold.cli.quantities import duration_ms, real, share, size_bytes, whole
 from tierfold.config import Limits
 from tierfold.context import Budget, Markers, Tokenizer
 from tierfold.errors import InvalidInputError, TooLargeError
 
 Format = Literal["auto", "text", "messages"]
+
+_QUANTITIES = frozenset({"--tokens", "--deadline", "--memory", "--usd", "--min-quality"})
+_NEGATIVE = re.compile(r"-\.?\d")
 
 _EXAMPLES = """\
 examples:
@@ -49,7 +53,7 @@ class Arguments:
 
 def parse(argv: list[str], limits: Limits) -> Arguments:
     """Return the call; raises SystemExit on usage, InvalidInputError on values no call can mean."""
-    found = _parser().parse_args(argv)
+    found = _parser().parse_args(_joined(argv))
     return Arguments(
         file=found.file,
         ask=_question(found.ask, limits),
@@ -69,6 +73,18 @@ def parse(argv: list[str], limits: Limits) -> Arguments:
         output=found.output,
         quiet=found.quiet,
     )
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """Write `--deadline -5ms` as `--deadline=-5ms`: argparse takes the value for an option."""
+    words: list[str] = []
+    for word in argv:
+        is_value = bool(words) and words[-1] in _QUANTITIES and _NEGATIVE.match(word)
+        if is_value:
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,9 +127,9 @@ def _add_budget(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--min-quality",
-        type=_typed(real),
+        type=_typed(share),
         metavar="Q",
-        help="floor of the expected share of the evidence, 0..1; exit 3 below it",
+        help="floor of the expected share of the evidence, .9 or 90%%; exit 3 below it",
     )
     group.add_argument(
         "--model", default="none", metavar="NAME", help="whose price counts (none: tokens are free)"
@@ -186,7 +202,7 @@ def _stages(text: str) -> tuple[str, ...]:
 
 def _question(text: str, limits: Limits) -> str:
     if len(text) > limits.question_characters_max:
-        what = "--ask in characters"
+        what = "characters in --ask"
         raise TooLargeError(what, size=len(text), limit=limits.question_characters_max)
     try:
         text.encode()

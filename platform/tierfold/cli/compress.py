@@ -10,9 +10,9 @@ from tierfold.cli.progress import Progress
 from tierfold.cli.reading import STDIN, Input, read
 from tierfold.cli.reading import parse as parse_input
 from tierfold.cli.screen import Screen, stderr
+from tierfold.cli.writing import require_writable, save, to_stdout
 from tierfold.config import Settings
 from tierfold.context import Answer, MessagesSource, Request, TextSource
-from tierfold.errors import CallerError
 
 
 def command(argv: list[str]) -> int:
@@ -21,6 +21,8 @@ def command(argv: list[str]) -> int:
     settings = Settings()
     arguments = parse(argv, settings.limits)
     settings.prices.model(arguments.model)
+    if arguments.output is not None:
+        require_writable(arguments.output)
     screen = stderr(quiet=arguments.quiet)
     given = _given(arguments, settings, screen)
     progress = Progress(screen, priced=arguments.model != "none")
@@ -45,11 +47,19 @@ def _given(arguments: Arguments, settings: Settings, screen: Screen) -> Input:
         kind=arguments.format,
         limits=settings.limits,
     )
-    if not arguments.ask.strip():
-        screen.line("no question (--ask): keeping what stands out by itself")
-    if not arguments.budget.asks_to_shrink:
-        screen.line("nothing in the budget asks for less than the whole: --tokens N does")
+    for note in _notes(arguments):
+        screen.line(note)
     return given
+
+
+def _notes(arguments: Arguments) -> Iterator[str]:
+    """Say what was left out or binds nothing: both are allowed, and seldom meant."""
+    if not arguments.ask.strip():
+        yield "no question (--ask): keeping what stands out by itself"
+    if not arguments.budget.asks_to_shrink:
+        yield "nothing in the budget asks for less than the whole: --tokens N does"
+    if arguments.budget.cost_usd is not None and arguments.model == "none":
+        yield "--usd binds nothing: without --model tokens are free"
 
 
 def _request(arguments: Arguments, given: Input) -> Request:
@@ -87,8 +97,8 @@ def _write(arguments: Arguments, given: Input, answer: Answer) -> None:
     elif arguments.output is None:
         shown = iter((_ended(rendered(given, answer)),))
     if arguments.output is not None:
-        _save(arguments.output, rendered(given, answer))
-    _print(shown)
+        save(arguments.output, rendered(given, answer))
+    to_stdout(shown)
 
 
 def rendered(given: Input, answer: Answer) -> bytes:
@@ -119,25 +129,3 @@ def _json(value: object) -> bytes:
     import orjson  # noqa: PLC0415  # a text needs no JSON
 
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _save(name: str, result: bytes) -> None:
-    try:
-        with open(name, "wb") as file:  # noqa: PTH123  # pathlib costs 5 ms of start-up
-            file.write(result)
-    except OSError as error:
-        msg = f"cannot write {name}: {(error.strerror or str(error)).lower()}"
-        raise CallerError(msg) from error
-
-
-def _print(chunks: Iterator[bytes]) -> None:
-    if sys.stdout is None:
-        if next(chunks, None) is not None:
-            msg = "stdout is closed; -o FILE writes the result to a file"
-            raise CallerError(msg)
-        return
-    for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:  # with PYTHONUNBUFFERED a write may be partial
-            rest = rest[sys.stdout.buffer.write(rest) :]
-    sys.stdout.buffer.flush()

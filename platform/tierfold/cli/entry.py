@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 from tierfold.cli.exits import Exit
+from tierfold.cli.writing import leave_stdout
 from tierfold.errors import BudgetTooSmallError, CallerError, TierfoldError
 
 HELP = """\
@@ -111,7 +112,7 @@ def _ended(error: BaseException) -> int:
             _say("interrupted")
             return Exit.INTERRUPTED
         case BrokenPipeError():
-            _leave_stdout()
+            leave_stdout()
             return Exit.PIPE_CLOSED
         case BudgetTooSmallError():
             _say(_too_small(error))
@@ -142,10 +143,3 @@ def _say(message: str) -> None:
         return
     with contextlib.suppress(OSError):  # nobody is left to read it
         sys.stderr.write(f"tierfold: {message}\n")
-
-
-def _leave_stdout() -> None:
-    """Point stdout at nothing, so that Python's own flush at exit stays silent."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)

@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 
 from tierfold.cli.screen import Screen, Style
-from tierfold.context import Answer, StageReport, StopReason
+from tierfold.context import (
+    Answer,
+    DocumentSource,
+    MessagesSource,
+    Source,
+    StageReport,
+    StopReason,
+    TextSource,
+)
 
 _NAME_WIDTH = 12  # high_quality, the longest stage
 _LITTLE_USD = 0.01
+_MARKER = "[…]"  # as the assembler writes it
 _GOOD = 0.8
 _FAIR = 0.5
 
@@ -26,7 +35,7 @@ class Progress:
     def __init__(self, screen: Screen, *, priced: bool = False) -> None:
         self._screen = screen
         self._priced = priced
-        self._shown = 0
+        self._shown: int | None = None  # None: not even what comes before the stages
 
     def follow(self, answers: Iterator[Answer]) -> Answer:
         """Show the stages as they land; return the last answer."""
@@ -38,11 +47,14 @@ class Progress:
         return answer
 
     def show(self, answer: Answer) -> None:
-        """Write the lines of the stages that are new in this answer."""
-        total = answer.usage.original_prompt_tokens
+        """Write the lines of the steps that are new in this answer."""
+        total, timing = answer.usage.original_prompt_tokens, answer.timing
+        if self._shown is None:
+            for line in first_lines(total, timing.read_ms, timing.index_ms, self._screen):
+                self._screen.line(line)
+            self._shown = 0
         for index in range(self._shown, len(answer.stages)):
-            timing = answer.timing.stages
-            ms = timing[index].ms if index < len(timing) else None
+            ms = timing.stages[index].ms if index < len(timing.stages) else None
             self._screen.line(stage_line(answer.stages[index], total, ms, self._screen))
         self._shown = max(self._shown, len(answer.stages))
 
@@ -62,6 +74,16 @@ def stage_line(stage: StageReport, total: int, ms: float | None, screen: Screen)
     return f"  {name}  {kept} of {whole} tokens   quality {quality}  {screen.paint(took, 'dim')}"
 
 
+def first_lines(total: int, read_ms: float, index_ms: float, screen: Screen) -> Iterator[str]:
+    """Yield what came before the stages; with them the times add up. A step not done took 0 ms."""
+    for name, ms in (("read", read_ms), ("index", index_ms)):
+        if ms > 0:
+            kept = f"{total:,} of {total:,} tokens   quality {'':5}"
+            tokens = f"{total:,} tokens".rjust(kept.index("   ")).ljust(len(kept))
+            took = screen.paint(milliseconds(ms).rjust(9), "dim")
+            yield f"  {screen.paint(name.ljust(_NAME_WIDTH), 'bold')}  {tokens}  {took}"
+
+
 def closing_lines(answer: Answer, screen: Screen, *, priced: bool = False) -> list[str]:
     """Return before and after, quality, time, why it stopped and what it is worth."""
     before, after = answer.usage.original_prompt_tokens, answer.tokens
@@ -76,6 +98,9 @@ def closing_lines(answer: Answer, screen: Screen, *, priced: bool = False) -> li
     lines = ["  " + ", ".join(facts)]
     if priced:
         lines.append(f"  {money(answer)}")
+    if _is_empty(answer):
+        warning = "nothing of the input fits into this budget: give more --tokens (or --usd)"
+        lines.append("  " + screen.paint(warning, "yellow"))
     if not answer.quality.floor_met and answer.quality.floor is not None:
         warning = (
             f"floor not met: expected {percent(answer.quality.expected)} of the evidence, "
@@ -83,6 +108,28 @@ def closing_lines(answer: Answer, screen: Screen, *, priced: bool = False) -> li
         )
         lines.append("  " + screen.paint(warning, "yellow"))
     return lines
+
+
+def _is_empty(answer: Answer) -> bool:
+    """Whether nothing but markers is left; an empty answer that meets a floor was wanted."""
+    is_wanted = answer.quality.floor is not None and answer.quality.floor_met
+    if is_wanted or not answer.left_out:
+        return False
+    texts = (text for source in answer.sources for text in _texts(source))
+    return not any(text.replace(_MARKER, "").strip() for text in texts)
+
+
+def _texts(source: Source) -> Iterator[str]:
+    match source:
+        case TextSource(text=text):
+            yield text
+        case DocumentSource(document=document):
+            yield document.text
+            yield from (part.text for part in document.parts or ())
+        case MessagesSource(messages=messages):
+            for message in messages:
+                yield from message.texts()
+                yield from (call.name for call in message.tool_calls)
 
 
 def painted_quality(quality: float, screen: Screen, *, width: int = 5) -> str:

@@ -24,6 +24,7 @@ _A_DURATION = "a number and its unit, as 200ms or 1.5s"
 _A_SIZE = "a number and its unit, as 64MB or 64MiB"
 _A_WHOLE = "a whole number, as 2000"
 _A_REAL = "a number, as .9"
+_A_SHARE = "a share, as .9 or 90%"
 
 
 def duration_ms(text: str) -> float:
@@ -55,6 +56,15 @@ def real(text: str) -> float:
     if not math.isfinite(number):
         raise _malformed(text, _A_REAL)
     return number
+
+
+def share(text: str) -> float:
+    """Return the number in `.9` or `90%`."""
+    number = text.strip()
+    try:
+        return real(number.removesuffix("%")) / 100 if number.endswith("%") else real(number)
+    except ValueError:
+        raise _malformed(text, _A_SHARE) from None
 
 
 def _matched(pattern: re.Pattern[str], text: str, wanted: str) -> tuple[float, str]:

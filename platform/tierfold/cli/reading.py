@@ -63,7 +63,7 @@ def _bounded(body: bytes, name: str, limits: Limits) -> bytes:
 
 
 def _too_large(name: str, size: int, limits: Limits) -> TooLargeError:
-    return TooLargeError(f"{name} in bytes", size=size, limit=limits.body_bytes_max)
+    return TooLargeError(f"bytes in {name}", size=size, limit=limits.body_bytes_max)
 
 
 def _reason(error: OSError) -> str:
@@ -102,7 +102,7 @@ def _chat(body: bytes, name: str, kind: Format, limits: Limits) -> Input | None:
         if kind == "auto" and not _are_rows(rows):
             return None
         if isinstance(rows, list) and len(rows) > limits.messages_max:
-            what = f"{name} in messages"
+            what = f"messages in {name}"
             raise TooLargeError(what, size=len(rows), limit=limits.messages_max)
         return Input(source=MessagesSource(messages=parse_messages(rows)), envelope=envelope)
     except InvalidInputError as error:

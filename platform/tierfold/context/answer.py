@@ -46,6 +46,7 @@ class Usage:
 
     prompt_tokens: int
     original_prompt_tokens: int
+    original_is_estimate: bool = False  # there was no time to count all of it
     usd_net: float  # saved on fresh tokens less the CPU spent; may be negative
     cost_usd: float  # kept tokens + CPU
 

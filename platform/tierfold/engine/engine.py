@@ -1,7 +1,7 @@
 """The engine: requests in, answers out; everything else is a face of it."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tierfold.config import Limits, Settings
 from tierfold.context import Answer, Request, Source, StopReason, Timing, Tokenizer, Usage
@@ -12,17 +12,23 @@ from tierfold.processing import (
     Chooser,
     Draft,
     LatencyModel,
+    Newest,
     Pipeline,
     Prepared,
     Stages,
     TokenLimit,
+    characters_of,
     left_out,
+    newest,
     nominal_ms,
     require_memory,
     token_limit,
+    tokens_of,
 )
 from tierfold.text import read, token_counter
 
+_CHARACTERS_PER_TOKEN = 4.0  # of English; only for what there is time to read
+_CHARACTERS_READ_MIN = 4_000  # a millisecond's worth: an answer that has nothing helps nobody
 _BYTES_PER_TOKEN = 4.3  # of English and code in UTF-8; only for choosing where work runs
 
 
@@ -32,6 +38,16 @@ class _Moment:
 
     began_ms: float
     cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """One request on its way."""
+
+    request: Request
+    pipeline: Pipeline
+    moment: _Moment
+    newest: Newest | None  # the part that is read, where there is no time for all
 
 
 class Engine:
@@ -58,10 +74,8 @@ class Engine:
         prepared: Prepared | None = None,
     ) -> Answer:
         """Return the final answer; the deadline counts from `started_ms` on the engine's clock."""
-        moment = self._moment(started_ms)
-        pipeline = self._pipeline(request, moment, prepared)
-        draft = _last(pipeline.run())
-        return self._finish(request, pipeline, draft, moment, is_final=True)
+        job = self._job(request, self._moment(started_ms), prepared)
+        return self._finish(job, _last(job.pipeline.run()), is_final=True)
 
     def stream(
         self,
@@ -71,15 +85,14 @@ class Engine:
         prepared: Prepared | None = None,
     ) -> Generator[Answer]:
         """Yield the answer after each stage, the final one last; closing it stops the work."""
-        moment = self._moment(started_ms)
-        pipeline = self._pipeline(request, moment, prepared)
+        job = self._job(request, self._moment(started_ms), prepared)
         stages_seen = 0
-        for draft in pipeline.run():
+        for draft in job.pipeline.run():
             if len(draft.stages) > stages_seen:
                 stages_seen = len(draft.stages)
-                yield self._finish(request, pipeline, draft, moment, is_final=False)
+                yield self._finish(job, draft, is_final=False)
             if draft.stop_reason is not None:
-                yield self._finish(request, pipeline, draft, moment, is_final=True)
+                yield self._finish(job, draft, is_final=True)
 
     def predict_cpu_ms(self, *, body_bytes: int) -> float:
         """Return the CPU a request of this size is expected to take, both stages included."""
@@ -93,12 +106,49 @@ class Engine:
             began_ms=now if started_ms is None else started_ms, cpu_ms=self.clock.cpu_ms()
         )
 
-    def _pipeline(self, request: Request, moment: _Moment, prepared: Prepared | None) -> Pipeline:
+    def _job(self, request: Request, moment: _Moment, prepared: Prepared | None) -> _Job:
         _require_within(request, self.settings.limits)
-        stages = self.stages.pinned(request.stages)
         if prepared is None:
+            hurried = self._hurried(request, moment)
+            if hurried is not None:
+                return hurried
             prepared = self._read(request)
         _require_same(request, prepared)
+        pipeline = self._pipeline(request, moment, prepared, tokens_reserved=0)
+        return _Job(request=request, pipeline=pipeline, moment=moment, newest=None)
+
+    def _hurried(self, request: Request, moment: _Moment) -> _Job | None:
+        """Return the job on the newest part, where reading and ranking all would end too late."""
+        characters_max = self._characters_in_time(request, moment)
+        if characters_max is None:
+            return None
+        part = newest(request.sources, characters_max)
+        shorter = replace(request, sources=part.sources)
+        pipeline = self._pipeline(
+            shorter, moment, self._read(shorter), tokens_reserved=part.marker_tokens_max
+        )
+        if not pipeline.has_room:
+            return None  # the refusal should speak of the whole
+        return _Job(request=shorter, pipeline=pipeline, moment=moment, newest=part)
+
+    def _characters_in_time(self, request: Request, moment: _Moment) -> int | None:
+        """Return how much can be read and ranked before the deadline; None where all can."""
+        budget = request.budget
+        if budget.latency_ms is None or not budget.asks_to_shrink:
+            return None
+        if request.stages or request.bypass:
+            return None
+        characters = characters_of(request.sources)
+        remaining_ms = moment.began_ms + budget.latency_ms - self.clock.now_ms()
+        tokens_max = self.latency.largest_in_time(
+            ("read", "index", self.stages.names[0]), remaining_ms=remaining_ms
+        )
+        characters_max = max(int(tokens_max * _CHARACTERS_PER_TOKEN), _CHARACTERS_READ_MIN)
+        return None if characters_max >= characters else characters_max
+
+    def _pipeline(
+        self, request: Request, moment: _Moment, prepared: Prepared, *, tokens_reserved: int
+    ) -> Pipeline:
         _require_memory(request, prepared)
         assembler = Assembler(
             prepared.sources,
@@ -106,15 +156,16 @@ class Engine:
             token_counter(request.tokenizer),
             markers=request.markers,
         )
-        budget = request.budget
+        limit = self._token_limit(request, prepared.intake.tokens)
+        latency_ms = request.budget.latency_ms
         return Pipeline(
             request=request,
             prepared=prepared,
             assembler=assembler,
             chooser=Chooser(prepared.intake, assembler),
-            stages=stages,
-            limit=self._token_limit(request, prepared.intake.tokens),
-            deadline_ms=None if budget.latency_ms is None else moment.began_ms + budget.latency_ms,
+            stages=self.stages.pinned(request.stages),
+            limit=limit.less(tokens_reserved),
+            deadline_ms=None if latency_ms is None else moment.began_ms + latency_ms,
             clock=self.clock,
             latency=self.latency,
         )
@@ -137,31 +188,41 @@ class Engine:
         seconds = sum(nominal_ms(step, tokens) for step in steps) / 1000
         return seconds * self.settings.prices.cpu_second_usd
 
-    def _finish(
-        self, request: Request, pipeline: Pipeline, draft: Draft, moment: _Moment, *, is_final: bool
-    ) -> Answer:
-        shown = draft.choice.shown
+    def _finish(self, job: _Job, draft: Draft, *, is_final: bool) -> Answer:
+        pipeline, shown = job.pipeline, draft.choice.shown
+        is_whole = draft.stop_reason in {StopReason.FITS_ALREADY, StopReason.BYPASS}
         sources, tokens = (
             (pipeline.prepared.sources, pipeline.prepared.intake.tokens)
-            if draft.stop_reason in {StopReason.FITS_ALREADY, StopReason.BYPASS}
+            if is_whole
             else pipeline.assembler.assemble(shown)
         )
-        return Answer(
+        answer = Answer(
             sources=sources,
             stop_reason=draft.stop_reason or StopReason.LAST_STAGE,
             query_free=draft.query_free,
             quality=draft.quality,
-            usage=self._usage(request, pipeline.prepared.intake.tokens, tokens, draft),
+            usage=self._usage(job.request, pipeline.prepared.intake.tokens, tokens, draft),
             stages=draft.stages,
             left_out=left_out(pipeline.prepared.intake, shown.units),
-            timing=Timing(
-                total_ms=self.clock.now_ms() - moment.began_ms,
-                cpu_ms=self.clock.cpu_ms() - moment.cpu_ms,
-                read_ms=pipeline.prepared.read_ms,
-                index_ms=pipeline.index_ms,
-                stages=draft.timings,
-            ),
+            timing=self._timing(job, draft),
             final=is_final,
+        )
+        if job.newest is None:
+            return answer
+        counter = token_counter(job.request.tokenizer)
+        return job.newest.completed(
+            answer,
+            count=lambda sources: tokens_of(sources, counter),
+            marks=job.request.markers == "short",
+        )
+
+    def _timing(self, job: _Job, draft: Draft) -> Timing:
+        return Timing(
+            total_ms=self.clock.now_ms() - job.moment.began_ms,
+            cpu_ms=self.clock.cpu_ms() - job.moment.cpu_ms,
+            read_ms=job.pipeline.prepared.read_ms,
+            index_ms=job.pipeline.index_ms,
+            stages=draft.timings,
         )
 
     def _usage(self, request: Request, before: int, after: int, draft: Draft) -> Usage:

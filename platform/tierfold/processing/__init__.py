@@ -2,12 +2,14 @@
 
 from tierfold.processing.assembly import Assembler, Shown
 from tierfold.processing.choice import Choice, Chooser
+from tierfold.processing.counting import tokens_of
 from tierfold.processing.latency import LatencyModel, nominal_ms
 from tierfold.processing.left_out import left_out
 from tierfold.processing.limits import TokenLimit, require_memory, token_limit
 from tierfold.processing.pipeline import Draft, Pipeline
 from tierfold.processing.prepared import Prepared
 from tierfold.processing.stages import Balanced, Fast, Stage, Stages
+from tierfold.processing.unread import Newest, characters_of, newest
 
 __all__ = [
     "Assembler",
@@ -17,14 +19,18 @@ __all__ = [
     "Draft",
     "Fast",
     "LatencyModel",
+    "Newest",
     "Pipeline",
     "Prepared",
     "Shown",
     "Stage",
     "Stages",
     "TokenLimit",
+    "characters_of",
     "left_out",
+    "newest",
     "nominal_ms",
     "require_memory",
     "token_limit",
+    "tokens_of",
 ]

@@ -114,7 +114,7 @@ class Chooser:
     def _refill(
         self, problem: Problem, selection: Selection, choice: Choice, budget: int
     ) -> Choice:
-        """Add what fits into the tokens that are left; what proves too long as text is passed by."""
+        """Add what fits into the tokens left; what proves too long as text is passed by."""
         order = selection.order
         for _ in range(_REFILLS_MAX):
             kept = choice.shown.units & ~problem.framing

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tierfold.text import TokenCounter
+from tierfold.context import DocumentSource, MessagesSource, Source, TextSource
+from tierfold.text import TOKENS_REPLY, TokenCounter, message_overhead
 
 
 class PiecewiseCounter:
@@ -38,3 +39,22 @@ def pieces(text: str) -> Iterator[str]:
         else:
             piece += "\n" + line
     yield piece
+
+
+def tokens_of(sources: tuple[Source, ...], counter: TokenCounter) -> int:
+    """Return the exact tokens of sources as they are sent."""
+    has_chat = any(isinstance(source, MessagesSource) for source in sources)
+    return sum(_tokens(source, counter) for source in sources) + has_chat * TOKENS_REPLY
+
+
+def _tokens(source: Source, counter: TokenCounter) -> int:
+    match source:
+        case TextSource(text=text):
+            return counter.count(text)
+        case DocumentSource(document=document):
+            return counter.count(document.whole_text)
+        case MessagesSource(messages=messages):
+            return sum(
+                message_overhead(message, counter) + sum(map(counter.count, message.texts()))
+                for message in messages
+            )

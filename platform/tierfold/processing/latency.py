@@ -60,6 +60,12 @@ class LatencyModel:
             self._forget(step)
         return is_worth
 
+    def largest_in_time(self, steps: tuple[str, ...], *, remaining_ms: float) -> int:
+        """Return the tokens of the largest input for which the steps together end in time."""
+        fixed_ms = sum(self.predict_ms(step, 0) for step in steps)
+        per_token_ms = (sum(self.predict_ms(step, 1000) for step in steps) - fixed_ms) / 1000
+        return max(0, int((remaining_ms / _SAFETY - fixed_ms) / per_token_ms))
+
     def observe(self, step: str, tokens: int, *, took_ms: float) -> None:
         """Learn from a step that ended."""
         ratio = took_ms / max(nominal_ms(step, tokens), 1e-6)

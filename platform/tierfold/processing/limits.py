@@ -1,11 +1,11 @@
 """What a request may hold: tokens by its own figure or by what its dollars buy, and bytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tierfold.context import Budget
 from tierfold.errors import BudgetTooSmallError
 
-# An upper line through peaks that tracemalloc saw on eight kinds of text, 1k to 425k tokens; most of
+# An upper line through the peaks of eight kinds of text, 1k to 425k tokens (tracemalloc); most of
 # a unit's share is the balanced stage, which asks all nodes of its trees at once.
 _FIXED_BYTES = 500_000
 _TEXT_COPIES = 2  # the sources' own text and the table's
@@ -21,6 +21,10 @@ class TokenLimit:
     resource: str = "max_tokens"
     usd_per_token: float = 0.0
     usd_fixed: float = 0.0  # CPU, whatever is kept
+
+    def less(self, tokens: int) -> "TokenLimit":
+        """Return the limit with some tokens kept back."""
+        return self if self.tokens is None else replace(self, tokens=self.tokens - tokens)
 
     def too_small(self, minimum: int) -> BudgetTooSmallError:
         """Return the refusal, in the unit of the budget that binds."""

@@ -53,7 +53,8 @@ class Pipeline:
         if whole is not None:
             yield whole
             return
-        self._require_room()
+        if not self.has_room:
+            raise self.limit.too_small(self._minimum)
         draft: Draft | None = None
         for index, stage in enumerate(self.stages):
             if not self._has_time_for(stage):
@@ -118,10 +119,14 @@ class Pipeline:
             return self.request.budget.min_quality is None
         return self._total <= self.limit.tokens
 
-    def _require_room(self) -> None:
-        minimum = min(self.chooser.pinned.tokens, self._total)
-        if self.limit.tokens is not None and minimum > self.limit.tokens:
-            raise self.limit.too_small(minimum)
+    @property
+    def has_room(self) -> bool:
+        """Whether what must be kept fits the tokens."""
+        return self.limit.tokens is None or self._minimum <= self.limit.tokens
+
+    @property
+    def _minimum(self) -> int:
+        return min(self.chooser.pinned.tokens, self._total)
 
     def _has_time_for(self, stage: Stage) -> bool:
         """Return whether the stage ends in time; pinned stages run whatever they take."""

@@ -19,7 +19,6 @@ from tierfold.text.table import (
 from tierfold.text.tokens import (
     TOKENS_REPLY,
     TokenCounter,
-    definitions_tokens,
     message_overhead,
     token_counter,
 )
@@ -47,7 +46,6 @@ __all__ = [
     "TokenCounter",
     "UnitTable",
     "cut",
-    "definitions_tokens",
     "guess_kind",
     "message_overhead",
     "read",

@@ -6,7 +6,6 @@ tokens, the name's own tokens + 1, and once per request 3 that prime the reply. 
 not publish is counted by the rules of `message_overhead`.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -97,13 +96,6 @@ def opaque_tokens(part: OpaquePart, counter: TokenCounter) -> int:
         is_low = isinstance(image, Mapping) and image.get("detail") == "low"
         return IMAGE_TOKENS_LOW if is_low else IMAGE_TOKENS
     return OPAQUE_TOKENS.get(part.kind, OPAQUE_TOKENS_UNKNOWN)
-
-
-def definitions_tokens(tools: Iterable[Mapping[str, Any]], counter: TokenCounter) -> int:
-    """Return what tool definitions sent beside the messages count: their compact JSON."""
-    return sum(
-        counter.count(json.dumps(tool, ensure_ascii=False, separators=(",", ":"))) for tool in tools
-    )
 
 
 def _raw_tokens(raw: Mapping[str, Any], counter: TokenCounter) -> int:

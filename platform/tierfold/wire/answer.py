@@ -38,6 +38,7 @@ class UsageModel(BaseModel):
 
     prompt_tokens: int
     original_prompt_tokens: int
+    original_is_estimate: bool = Field(description="there was no time to count all of it")
     total_tokens: int
     prompt_tokens_details: TokenDetailsModel
 
@@ -155,6 +156,7 @@ def _bill(usage: Usage) -> Mapping[str, Any]:
         "usage": {
             "prompt_tokens": usage.prompt_tokens,
             "original_prompt_tokens": usage.original_prompt_tokens,
+            "original_is_estimate": usage.original_is_estimate,
             "total_tokens": usage.prompt_tokens,
             "prompt_tokens_details": {"cached_tokens": 0},
         },

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierfold.context import Message, OpaquePart, TextPart, Tokenizer, ToolCall
-from tierfold.text import TokenCounter, definitions_tokens, message_overhead, token_counter
+from tierfold.text import TokenCounter, message_overhead, token_counter
 from tierfold.text.tokens import opaque_tokens
 
 _PATTERNS = {
@@ -155,12 +155,3 @@ def test_parts_that_are_not_text_count_by_kind(raw: dict[str, Any], tokens: int)
     message = _message(content=(text, OpaquePart(raw=raw)))
 
     assert message_overhead(message, token_counter("o200k")) == 4 + tokens
-
-
-def test_definitions_count_as_compact_json() -> None:
-    """Tools sent beside the messages cost their JSON without spaces."""
-    counter = token_counter("o200k")
-
-    assert definitions_tokens([{"name": "é", "n": [1, 2]}], counter) == counter.count(
-        '{"name":"é","n":[1,2]}'
-    )

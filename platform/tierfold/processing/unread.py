@@ -1,0 +1,240 @@
+"""The newest part of sources that there is no time to read whole.
+
+What is older is left out unread: listed with estimated tokens, marked in the answer, and counted
+as lost in its quality.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tierfold.context import (
+    Answer,
+    Document,
+    DocumentSource,
+    LeftOut,
+    Message,
+    MessagesSource,
+    QualityReport,
+    Source,
+    StopReason,
+    TextSource,
+)
+from tierfold.processing.chat_rows import GAP_ROW
+from tierfold.text import MARKER
+
+_BORDER_SEARCH = 400  # characters: a cut moves forward to a line break or a blank within them
+_VERBATIM_ROLES = frozenset({"system", "developer"})
+MARKER_TOKENS_MAX = 8  # of the marker in front of a text, or of the row that stands for older rows
+
+Place = Callable[[LeftOut], LeftOut]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is read of one source."""
+
+    source: Source
+    unread: tuple[LeftOut, ...]  # in the caller's own places, tokens not yet known
+    place: Place  # from a place in what is read to the caller's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newest:
+    """What is read of all sources."""
+
+    parts: tuple[Part, ...]
+    share: float  # of the characters
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The shortened sources, in order."""
+        return tuple(part.source for part in self.parts)
+
+    @property
+    def marker_tokens_max(self) -> int:
+        """The most that marking what is unread can cost."""
+        return MARKER_TOKENS_MAX * sum(bool(part.unread) for part in self.parts)
+
+    def completed(
+        self, answer: Answer, *, count: Callable[[tuple[Source, ...]], int], marks: bool
+    ) -> Answer:
+        """Return the answer to the newest part as an answer to the whole."""
+        pairs = zip(answer.sources, self.parts, strict=True)
+        sources = tuple(_marked(s) if marks and part.unread else s for s, part in pairs)
+        read = answer.usage.original_prompt_tokens
+        tokens_unread = round(read / max(self.share, 1e-9)) - read
+        return replace(
+            answer,
+            sources=sources,
+            stop_reason=StopReason.DEADLINE,
+            quality=_scaled(answer.quality, self.share),
+            usage=replace(
+                answer.usage,
+                prompt_tokens=count(sources),
+                original_prompt_tokens=read + tokens_unread,
+                original_is_estimate=True,
+            ),
+            left_out=self._left_out(answer, tokens_unread),
+        )
+
+    def _left_out(self, answer: Answer, tokens_unread: int) -> tuple[LeftOut, ...]:
+        unread = [run for part in self.parts for run in part.unread]
+        characters = sum(run.end - run.start for run in unread) or 1
+        estimated = [
+            replace(run, tokens=round(tokens_unread * (run.end - run.start) / characters))
+            for run in unread
+        ]
+        placed = [self.parts[run.source].place(run) for run in answer.left_out]
+        return tuple(sorted([*estimated, *placed], key=_in_order))
+
+
+def newest(sources: tuple[Source, ...], characters_max: int) -> Newest:
+    """Return what the last `characters_max` characters hold; verbatim rows are always read."""
+    parts: list[Part] = []
+    total, room = characters_of(sources), characters_max
+    for index in range(len(sources) - 1, -1, -1):
+        part = _newest_of(index, sources[index], room)
+        parts.append(part)
+        room = max(0, room - characters_of((part.source,)))
+    parts.reverse()
+    read = characters_of(tuple(part.source for part in parts))
+    return Newest(parts=tuple(parts), share=read / max(total, 1))
+
+
+def characters_of(sources: tuple[Source, ...]) -> int:
+    """Return the characters of all texts of the sources."""
+    return sum(map(_characters, sources))
+
+
+def _characters(source: Source) -> int:
+    match source:
+        case TextSource(text=text):
+            return len(text)
+        case DocumentSource(document=document):
+            return len(document.text) + sum(len(part.text) for part in document.parts or ())
+        case MessagesSource(messages=messages):
+            return sum(map(_row_characters, messages))
+
+
+def _row_characters(message: Message) -> int:
+    return sum(map(len, message.texts()))
+
+
+def _newest_of(index: int, source: Source, room: int) -> Part:
+    match source:
+        case TextSource(text=text):
+            cut = _cut(text, room)
+            return _text_part(index, replace(source, text=text[cut:]), cut)
+        case DocumentSource(document=document) if document.parts is not None:
+            return _parts_part(index, source, document, room)
+        case DocumentSource(document=document):
+            cut = _cut(document.text, room)
+            shorter = replace(document, text=document.text[cut:])
+            return _text_part(index, replace(source, document=shorter), cut)
+        case MessagesSource():
+            return _rows_part(index, source, room)
+
+
+def _cut(text: str, room: int) -> int:
+    """Return where reading begins: behind a line break, else a blank, near the last `room`."""
+    cut = len(text) - room
+    if cut <= 0:
+        return 0
+    for border in ("\n", " "):
+        found = text.find(border, cut, cut + _BORDER_SEARCH)
+        if found >= 0:
+            return found + 1
+    return cut
+
+
+def _text_part(index: int, source: Source, cut: int) -> Part:
+    unread = (LeftOut(source=index, message=None, part=None, start=0, end=cut, tokens=0),)
+    return Part(
+        source=source,
+        unread=unread if cut else (),
+        place=lambda run: replace(run, start=run.start + cut, end=run.end + cut),
+    )
+
+
+def _parts_part(index: int, source: DocumentSource, document: Document, room: int) -> Part:
+    parts = document.parts or ()
+    first = len(parts)
+    while first and len(parts[first - 1].text) <= room:
+        first -= 1
+        room -= len(parts[first].text)
+    unread = tuple(
+        LeftOut(source=index, message=None, part=i, start=0, end=len(parts[i].text), tokens=0)
+        for i in range(first)
+    )
+    return Part(
+        source=replace(source, document=replace(document, parts=parts[first:])),
+        unread=unread,
+        place=lambda run: replace(run, part=(run.part or 0) + first),
+    )
+
+
+def _rows_part(index: int, source: MessagesSource, room: int) -> Part:
+    rows = source.messages
+    kept = _rows_read(rows, room)
+    is_kept = set(kept)
+    unread = tuple(
+        LeftOut(source=index, message=row, part=None, start=0, end=size, tokens=0)
+        for row, message in enumerate(rows)
+        if row not in is_kept and (size := _row_characters(message))
+    )
+    return Part(
+        source=replace(source, messages=tuple(rows[row] for row in kept)),
+        unread=unread,
+        place=lambda run: replace(run, message=kept[run.message or 0]),
+    )
+
+
+def _rows_read(rows: tuple[Message, ...], room: int) -> list[int]:
+    """Return the rows read: system rows, the last user row, and the newest without a torn call."""
+    users = (row for row in range(len(rows) - 1, -1, -1) if rows[row].role == "user")
+    verbatim = {row for row, message in enumerate(rows) if message.role in _VERBATIM_ROLES}
+    verbatim |= {next(users, len(rows) - 1)} if rows else set()
+    first = len(rows)
+    while first and _row_characters(rows[first - 1]) <= room:
+        first -= 1
+        room -= _row_characters(rows[first])
+    while first < len(rows) and rows[first].role in {"tool", "function"}:
+        first += 1  # their call is not read
+    return sorted(verbatim | set(range(first, len(rows))))
+
+
+def _marked(source: Source) -> Source:
+    match source:
+        case TextSource(text=text):
+            return replace(source, text=_marked_text(text))
+        case DocumentSource(document=document) if document.parts is None:
+            return replace(source, document=replace(document, text=_marked_text(document.text)))
+        case DocumentSource():
+            return source  # a missing part is seen by its absence
+        case MessagesSource(messages=messages):
+            return replace(source, messages=_marked_rows(messages))
+
+
+def _marked_text(text: str) -> str:
+    if not text or text.startswith(MARKER):
+        return text
+    return MARKER + ("" if text[0].isspace() else " ") + text
+
+
+def _marked_rows(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    at = next((i for i, m in enumerate(messages) if m.role not in _VERBATIM_ROLES), len(messages))
+    if messages[at : at + 1] == (GAP_ROW,):
+        return messages
+    return (*messages[:at], GAP_ROW, *messages[at:])
+
+
+def _scaled(quality: QualityReport, share: float) -> QualityReport:
+    """Evidence may as well stand in what was not read."""
+    expected = quality.expected * share
+    is_met = quality.floor is None or expected >= quality.floor
+    p_floor = 1.0 if quality.floor is None else quality.p_floor * share
+    return replace(quality, expected=expected, p_floor=p_floor, floor_met=is_met)
+
+
+def _in_order(run: LeftOut) -> tuple[int, int, int, int]:
+    return (run.source, run.message or 0, run.part or 0, run.start)
