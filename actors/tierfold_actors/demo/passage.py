@@ -15,7 +15,7 @@ _PARAGRAPHS_MAX = 3
 _CHARACTERS_MIN = 200  # less, as a heading, is shown with what follows it
 _CHARACTERS_MAX = 700
 _SHOWN_CHARACTERS_MAX = 1_200
-_CHARACTERS_PRIOR = 200  # so that one short line with one rare word does not win
+_CHARACTERS_PRIOR = 200  # so that few words do not win by being few, nor a patchwork over gaps
 _STEM_CHARACTERS_MIN = 3
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _WORD = re.compile(r"\w+")
@@ -36,21 +36,31 @@ class Passage:
 
 def best_passage(ask: str, answer: Answer) -> Passage | None:
     """Return the densest passage; None when nothing was kept."""
-    passages = [
+    every = [
         passage
         for source in answer.sources
         if isinstance(source, DocumentSource)
         for passage in _passages(source.document)
     ]
+    passages = [passage for passage in every if _says_something(passage.text)] or every
     wanted = words_of(ask)
-    found = [words_of(f"{passage.title} {passage.text}") & wanted for passage in passages]
+    found = [_counted(f"{passage.title} {passage.text}", wanted) for passage in passages]
     seen = Counter(word for words in found for word in words)
 
     def density(index: int) -> float:
-        weight = sum(log(1 + len(passages) / seen[word]) for word in found[index])
-        return weight / sqrt(_CHARACTERS_PRIOR + len(passages[index].text))
+        weight = sum(
+            sqrt(count) * log(1 + len(passages) / seen[word])
+            for word, count in found[index].items()
+        )
+        text = passages[index].text
+        return weight / sqrt(_CHARACTERS_PRIOR * (1 + text.count(_GAP)) + len(text))
 
     return passages[max(range(len(passages)), key=density)] if passages else None
+
+
+def _counted(text: str, wanted: set[str]) -> Counter[str]:
+    stems = (stem(word.lower()) for word in _WORD.findall(text))
+    return Counter(word for word in stems if word in wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +72,12 @@ class _Paragraph:
 
 
 def _passages(document: Document) -> Iterator[Passage]:
-    """Yield passages from every paragraph on: a heading never stands without what follows it."""
+    """Yield passages from every paragraph on, and the shortest end that says something."""
     paragraphs = list(_paragraphs(document.text))
-    for first in range(len(paragraphs)):
-        for text in _grown(paragraphs[first:]):
-            yield Passage(title=document.title, text=text)
+    ends = (_joined(paragraphs[first:]) for first in reversed(range(len(paragraphs))))
+    texts = [text for first in range(len(paragraphs)) for text in _grown(paragraphs[first:])]
+    texts += [text for text in ends if _says_something(text)][:1]
+    return (Passage(title=document.title, text=text) for text in texts)
 
 
 def _paragraphs(text: str) -> Iterator[_Paragraph]:
@@ -78,15 +89,25 @@ def _paragraphs(text: str) -> Iterator[_Paragraph]:
 
 def _grown(paragraphs: Sequence[_Paragraph]) -> Iterator[str]:
     """Yield the shortest text that says something, across gaps if need be, then longer ones."""
-    text = paragraphs[0].text
-    for count, later in enumerate(paragraphs[1:], 1):
-        if len(text) >= _CHARACTERS_MIN:
-            yield text
-            is_long = len(text) + len(later.text) > _CHARACTERS_MAX
-            if later.after_gap or is_long or count >= _PARAGRAPHS_MAX:
-                return
-        text += (f"\n\n{_GAP}\n\n" if later.after_gap else "\n\n") + later.text
-    yield text
+    for count in range(1, len(paragraphs) + 1):
+        text = _joined(paragraphs[:count])
+        is_first = not _says_something(_joined(paragraphs[: count - 1]))
+        if not is_first and (paragraphs[count - 1].after_gap or len(text) > _CHARACTERS_MAX):
+            return
+        yield text
+        if not is_first and count >= _PARAGRAPHS_MAX:
+            return
+
+
+def _joined(paragraphs: Sequence[_Paragraph]) -> str:
+    text = "".join(
+        f"\n\n{_GAP}\n\n{p.text}" if p.after_gap else f"\n\n{p.text}" for p in paragraphs
+    )
+    return text.removeprefix(f"\n\n{_GAP}").removeprefix("\n\n")
+
+
+def _says_something(text: str) -> bool:
+    return len(text) >= _CHARACTERS_MIN
 
 
 def words_of(text: str) -> set[str]:
