@@ -15,7 +15,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
   && { command -v "$$p"; break; }; done)
 UV ?= $(shell command -v uv)
 
-ASK ?= When are the default values of function parameters evaluated?
+# Empty: the demo has a question of its own.
+ASK ?=
 BENCH_ARGS ?=
 LOAD_ARGS ?=
 # Through the environment, so that no shell reads what stands in the question.

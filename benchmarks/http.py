@@ -7,6 +7,7 @@ import asyncio
 import math
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ _ECHO_APPLICATION = """
     route_prefix: /echo
     import_path: benchmarks.echo:app
 """
-_PORT = 8123
+_PORTS = range(18_123, 18_223)  # below what systems hand out themselves
 _SETTLE_S = 30.0
 
 
@@ -56,6 +57,19 @@ class Probes:
 
     ms: list[float] = field(default_factory=list)
     errors: int = 0  # anything but 200
+
+
+def _free_port() -> int:
+    """Return a port nobody listens on: another run may be under way."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    msg = f"all ports from {_PORTS.start} to {_PORTS.stop - 1} are taken"
+    raise OSError(msg)
+
+
+_PORT = _free_port()
 
 
 def main() -> None:

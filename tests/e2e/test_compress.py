@@ -22,7 +22,7 @@ def test_stages_land_on_stderr_and_the_text_alone_on_stdout(tierfold: Run, refer
 
     lines = ended.stderr.decode().splitlines()
     assert ended.returncode == 0
-    assert lines[0].split()[0] == "fast"
+    assert [line.split()[0] for line in lines[:4]] == ["read", "index", "fast", "balanced"]
     assert "stopped:" in lines[-1]
     assert "->" in lines[-1]
     assert "evaluated from left to right" in ended.stdout.decode()

@@ -33,7 +33,7 @@ def test_the_first_half_runs_without_ray(
     assert DEFAULT_ASK in said
     assert "fast" in said
     assert "->" in said
-    assert "evaluated from left to right" in said
+    assert "the passage that answers" in said
     assert "pip install 'tierfold[ray]'" in said
 
 
@@ -92,6 +92,52 @@ def test_the_densest_passage_is_shown_with_its_words_marked(
     assert "\x1b[1;33mGenerators\x1b[0m" in stream.getvalue()
 
 
+HEADING = "The spam statement\n=================="
+PROSE = "A spam statement wraps a block of eggs, and then another block of eggs. " * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"{HEADING}\n\n{PROSE}", f"{HEADING}\n\n{PROSE}"),
+        (f"Eggs.[…]{HEADING}[…]{PROSE}[…]Eggs.", f"{HEADING}\n\n[…]\n\n{PROSE}"),
+        (f"{'Ham. ' * 60}[…]{HEADING}", f"{'Ham. ' * 60}\n\n[…]\n\n{HEADING}"),
+    ],
+)
+def test_a_heading_is_never_shown_alone(text: str, expected: str) -> None:
+    """What follows a heading comes with it, across a gap if need be; at the end, what precedes."""
+    document = Document(title="other", text=text)
+    alone = Document(title="alone", text="spam statement")
+    sources = (DocumentSource(document=document), DocumentSource(document=alone))
+
+    passage = best_passage("What is the spam statement?", an_answer(sources=sources))
+
+    assert passage is not None
+    assert passage.text == expected
+
+
+def test_a_passage_grows_only_while_it_is_one_piece() -> None:
+    """More than the least is shown up to three paragraphs, never across a gap."""
+    block = "ham " * 55
+    text = "\n\n".join([f"spam {block}", f"spam {block}", f"spam {block}", f"spam {block}"])
+    document = Document(text=f"{text}[…]{'spam ' * 100}")
+
+    passage = best_passage("eggs", an_answer(sources=(DocumentSource(document=document),)))
+
+    assert passage is not None
+    assert "[…]" not in passage.text
+
+
+def test_headings_keep_their_line() -> None:
+    """An underlined heading is no prose to be wrapped."""
+    stream = io.StringIO()
+
+    show_passage(Passage(title="t", text=f"{HEADING}\n\none\n  two"), "x", Screen(stream))
+
+    assert "    The spam statement\n    =====" in stream.getvalue()
+    assert "    one two\n" in stream.getvalue()
+
+
 def test_nothing_kept_is_no_passage() -> None:
     """An empty answer shows nothing."""
     assert best_passage("x", an_answer(sources=())) is None
@@ -131,7 +177,7 @@ def test_server_sent_events_are_read_as_they_come() -> None:
 
 
 def test_stages_over_http_are_shown_once_each() -> None:
-    """Every event carries all stages so far; each gets one line."""
+    """Every event carries all steps so far; each gets one line."""
     first = _body(["fast"], final=False)
     second = _body(["fast", "balanced"], final=True)
     stream = io.StringIO()
@@ -140,8 +186,8 @@ def test_stages_over_http_are_shown_once_each() -> None:
 
     lines = stream.getvalue().splitlines()
     assert seen.body == second
-    assert [line.split()[0] for line in lines[:2]] == ["fast", "balanced"]
-    assert len(lines) == 3
+    assert [line.split()[0] for line in lines[:4]] == ["read", "index", "fast", "balanced"]
+    assert len(lines) == 5
 
 
 def test_a_refusal_over_http_is_an_error() -> None:
@@ -178,7 +224,11 @@ def _body(stages: list[str], *, final: bool) -> dict[str, Any]:
         "usage": {"original_prompt_tokens": 100, "prompt_tokens": 10},
         "quality": {"expected": 0.9},
         "stages": [{"stage": stage, "quality": 0.9, "tokens": 10} for stage in stages],
-        "timing": {"stages": [{"stage": s, "ms": 1.0, "predicted_ms": 1.0} for s in stages]},
+        "timing": {
+            "read_ms": 3.0,
+            "index_ms": 2.0,
+            "stages": [{"stage": s, "ms": 1.0, "predicted_ms": 1.0} for s in stages],
+        },
     }
 
 

@@ -18,6 +18,7 @@ _SHOWN_CHARACTERS_MAX = 1_200
 _CHARACTERS_PRIOR = 200  # so that few words do not win by being few, nor a patchwork over gaps
 _STEM_CHARACTERS_MIN = 3
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
+_UNDERLINE = re.compile(r"^[=*\-~^]{4,}$", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _LITTLE = frozenset(
     {"a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "happens"}
@@ -137,14 +138,14 @@ def show_passage(passage: Passage, ask: str, screen: Screen) -> None:
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Wrap paragraphs of prose; leave what is indented, code and grammar, as it is."""
+    """Wrap paragraphs of prose; leave headings and what is indented, code and grammar, as it is."""
     for index, paragraph in enumerate(_PARAGRAPH_END.split(text)):
         if index:
             yield ""
-        if paragraph.startswith("   "):
+        if paragraph.startswith("   ") or _UNDERLINE.search(paragraph):
             yield from paragraph.split("\n")
         else:
-            yield from textwrap.wrap(paragraph, width)
+            yield from textwrap.wrap(" ".join(paragraph.split()), width)
 
 
 def _highlighted(line: str, wanted: set[str], screen: Screen) -> str:

@@ -11,6 +11,7 @@ LENGTH_MIN = 8  # a shorter unit costs more than it holds
 _LENGTH_MIN_WIDE = 4
 WIDE = "\u2e80"  # from here on Chinese, Japanese and Korean, which say more a character
 _TARGET = 240  # what a longer one is cut to: small enough for a budget of a hundred tokens
+_DENSITY = 4  # how many times more tokens a character costs in scripts other than ASCII
 _LOOK_BACK = 32  # characters; longer clusters exist only in hostile text
 
 _ZERO_WIDTH_JOINER = "\u200d"
@@ -60,15 +61,17 @@ def _spans(start: int, ends: list[int]) -> Iterator[tuple[int, int]]:
 def _split(text: str, start: int, stop: int, *, length_max: int) -> list[int]:
     ends = []
     if stop - start > length_max:
-        while stop - start > _TARGET + _TARGET // 2:
-            start = _next_cut(text, start)
+        is_dense = not text[start : start + length_max].isascii()
+        target = _TARGET // _DENSITY if is_dense else _TARGET
+        while stop - start > target + target // 2:
+            start = _next_cut(text, start, target)
             ends.append(start)
     ends.append(stop)
     return ends
 
 
-def _next_cut(text: str, start: int) -> int:
-    low, high = start + _TARGET // 2, start + _TARGET
+def _next_cut(text: str, start: int, target: int) -> int:
+    low, high = start + target // 2, start + target
     newline = text.rfind("\n", low, high)
     if newline >= 0:
         return newline + 1

@@ -40,6 +40,22 @@ def test_without_options_everything_is_open() -> None:
     ) == ("-", "", "auto", "short", "o200k", "none", (), "result", None)
 
 
+@pytest.mark.parametrize("words", [["--deadline", "-5ms"], ["--deadline=-5ms"]])
+def test_a_negative_quantity_is_a_value_and_no_option(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both forms say what a duration looks like, not that one is missing."""
+    with pytest.raises(SystemExit):
+        parse(["f", *words], LIMITS)
+
+    assert "say a number and its unit, as 200ms or 1.5s, not '-5ms'" in capsys.readouterr().err
+
+
+def test_a_floor_may_be_in_percent() -> None:
+    """90% is .9."""
+    assert parse(["f", "--min-quality", "90%"], LIMITS).budget.min_quality == pytest.approx(0.9)
+
+
 def test_stages_are_a_list_with_commas() -> None:
     """Spaces and empty places between commas mean nothing."""
     assert parse(["f", "--stages", "fast, balanced,"], LIMITS).stages == ("fast", "balanced")
@@ -90,5 +106,5 @@ def test_a_question_that_is_no_text_is_refused() -> None:
 
 def test_a_question_has_its_limit() -> None:
     """A book is no question."""
-    with pytest.raises(TooLargeError, match="--ask in characters: 51"):
+    with pytest.raises(TooLargeError, match="characters in --ask: 51"):
         parse(["f", "--ask", "x" * 51], LIMITS)

@@ -10,7 +10,9 @@ import pytest
 from tests.unit.cli.answers import an_answer
 from tierfold.cli import compress, main
 from tierfold.cli.reading import Input
+from tierfold.cli.writing import save
 from tierfold.context import Document, DocumentSource, TextSource
+from tierfold.errors import CallerError
 
 TEXT = "The weather was fine that day.\n" * 80 + "Ada Okafor signed the contract.\n"
 ROWS = [{"role": "user", "content": f"Row {i} is about the weather."} for i in range(40)]
@@ -77,14 +79,82 @@ def test_json_and_difference_replace_the_result(
 def test_a_result_can_go_to_a_file(
     text: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    """With -o stdout stays empty; a place that cannot be written is refused."""
+    """With -o stdout stays empty."""
     target = tmp_path / "out.txt"
     assert main(folded(text, "-o", str(target), "-q")) == 0
     assert b"Ada Okafor" in target.read_bytes()
     assert capsysbinary.readouterr().out == b""
 
-    assert main(folded(text, "-o", str(tmp_path))) == 2
-    assert b"cannot write" in capsysbinary.readouterr().err
+
+@pytest.mark.parametrize("place", ["", ".", "nowhere/out.txt"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+    text: Path,
+    tmp_path: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    place: str,
+) -> None:
+    """Nobody waits for a result that has no place to go to."""
+    monkeypatch.chdir(tmp_path)
+
+    assert main(folded(text, "-o", place)) == 2
+
+    err = capsysbinary.readouterr().err
+    assert f"cannot write {place}: ".encode() in err
+    assert err.count(b"\n") == 1
+
+
+def test_a_file_without_permission_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: Path, tmp_path: Path
+) -> None:
+    """The old result stays as it was."""
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert main(folded(text, "-o", str(target))) == 2
+    assert target.read_text() == "old"
+
+
+def test_a_place_that_goes_away_during_the_work_is_refused(tmp_path: Path) -> None:
+    """What was there before the work may be gone after it."""
+    with pytest.raises(CallerError, match="no such file or directory"):
+        save(str(tmp_path / "gone" / "out.txt"), b"x")
+
+
+def test_a_full_disk_is_our_failure_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, text: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """/dev/full takes nothing: neither as stdout nor as a file, and no traceback comes after."""
+    assert main(folded(text, "-q", "-o", "/dev/full")) == 1
+    assert b"cannot write /dev/full: no space left on device" in capsysbinary.readouterr().err
+
+    with open("/dev/full", "w", encoding="utf-8") as stdout:  # noqa: PTH123  # a device, no path
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(folded(text, "-q")) == 1
+    assert b"cannot write stdout: no space left on device" in capsysbinary.readouterr().err
+
+
+def test_a_named_pipe_whose_reader_left_is_code_141(monkeypatch: pytest.MonkeyPatch) -> None:
+    """-o into a pipe ends as stdout into one does."""
+    reading, writing = os.pipe()
+    monkeypatch.setattr("builtins.open", lambda *_: os.fdopen(writing, "wb"))
+    os.close(reading)
+
+    with pytest.raises(BrokenPipeError):
+        save("pipe", b"x" * 100_000)
+
+
+def test_what_binds_nothing_or_leaves_nothing_is_said(
+    text: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """An empty result and dollars without a price are allowed, and never silent."""
+    assert main(["compress", str(text), "--ask", "x", "--tokens", "1", "--usd", "1"]) == 0
+
+    out, err = capsysbinary.readouterr()
+    assert out == b""
+    assert b"--usd binds nothing" in err
+    assert b"nothing of the input fits into this budget" in err
 
 
 def test_a_missed_floor_is_code_3(text: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

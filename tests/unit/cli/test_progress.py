@@ -1,11 +1,25 @@
 import io
+from typing import Any
 
 import pytest
 
 from tests.unit.cli.answers import an_answer
 from tierfold.cli.progress import Progress, closing_lines, milliseconds, percent, ratio
 from tierfold.cli.screen import Screen
-from tierfold.context import QualityReport, StageTiming, Timing, Usage
+from tierfold.context import (
+    Document,
+    DocumentSource,
+    LeftOut,
+    Message,
+    MessagesSource,
+    Part,
+    QualityReport,
+    Source,
+    StageTiming,
+    TextSource,
+    Timing,
+    Usage,
+)
 
 
 def lines_of(stream: io.StringIO) -> list[str]:
@@ -26,6 +40,42 @@ def test_every_stage_is_shown_once_as_it_lands() -> None:
     assert answers[-1] is last
     assert [line.split()[0] for line in lines_of(stream)] == ["fast", "balanced"]
     assert "1,000 of 20,000 tokens   quality  87 %     7.4 ms" in lines_of(stream)[0]
+
+
+def test_what_comes_before_the_stages_is_shown_first() -> None:
+    """Reading and indexing have lines of their own, once, so that the times add up."""
+    stream = io.StringIO()
+    timing = Timing(total_ms=110.0, cpu_ms=1.0, read_ms=60.0, index_ms=40.0, stages=())
+    answers = [an_answer("fast", timing=timing), an_answer("fast", timing=timing)]
+
+    Progress(Screen(stream)).follow(iter(answers))
+
+    read, index, fast = lines_of(stream)
+    assert read.split() == ["read", "20,000", "tokens", "60", "ms"]
+    assert index.split() == ["index", "20,000", "tokens", "40", "ms"]
+    assert read.index("tokens") == index.index("tokens") == fast.index("tokens")
+    assert len(read) == len(index) == len(fast) + len("    40 ms")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        TextSource(text=" […] "),
+        DocumentSource(document=Document(parts=(Part(text="[…]"),))),
+        MessagesSource(messages=(Message(role="user", content="[…]", raw={}),)),
+    ],
+)
+def test_an_empty_answer_is_said(source: Source) -> None:
+    """Markers alone are no text: nothing fitted, and a larger budget is what helps."""
+    gone = LeftOut(source=0, message=None, part=None, start=0, end=9, tokens=3)
+    wanted = QualityReport(expected=0.0, floor=0.0, p_floor=1.0, floor_met=True)
+
+    def said(**changes: Any) -> str:
+        return closing_lines(an_answer(sources=(source,), **changes), Screen(None))[-1]
+
+    assert "nothing of the input fits" in said(left_out=(gone,))
+    assert "nothing of the input fits" not in said(left_out=())
+    assert "nothing of the input fits" not in said(left_out=(gone,), quality=wanted)
 
 
 def test_stage_lines_are_aligned() -> None:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierfold.cli.quantities import duration_ms, real, size_bytes, whole
+from tierfold.cli.quantities import duration_ms, real, share, size_bytes, whole
 
-PARSERS = [duration_ms, size_bytes, whole, real]
+PARSERS = [duration_ms, size_bytes, whole, real, share]
 
 
 def said(parse: Callable[[str], float], text: str) -> float | str:
@@ -61,6 +61,19 @@ def test_a_number_is_finite_and_short(text: str) -> None:
     """What no budget can mean is refused where it was typed."""
     with pytest.raises(ValueError, match="say a number"):
         real(text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [(".9", 0.9), ("90%", 0.9), (" 12.5 % ", 0.125)])
+def test_a_share_may_be_in_percent(text: str, expected: float) -> None:
+    """What people call 90 % is .9."""
+    assert share(text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("text", ["%", "nan%", "90%%", "all", "9" * 50])
+def test_a_share_is_a_number(text: str) -> None:
+    """All else is refused with both forms that work."""
+    with pytest.raises(ValueError, match=r"say a share, as \.9 or 90%"):
+        share(text)
 
 
 @pytest.mark.parametrize("text", ["2.5", "1e3", "two", "9" * 5_000])

@@ -59,7 +59,7 @@ def test_an_endless_file_is_read_up_to_the_limit() -> None:
 def test_stdin_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """`yes | tierfold compress -` ends."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"y\n" * 20_000)))
-    with pytest.raises(TooLargeError, match="stdin in bytes"):
+    with pytest.raises(TooLargeError, match="bytes in stdin"):
         read("-", LIMITS)
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"y\n")))

@@ -65,7 +65,7 @@ def text_at(source: Source, run: LeftOut) -> str:
             return messages[run.message or 0].texts()[run.part or 0]
 
 
-SOURCES = [
+SOURCES: list[Source] = [
     TextSource(text=LONG),
     DocumentSource(document=Document(text=LONG)),
     parts_source(),

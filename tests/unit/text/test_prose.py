@@ -85,7 +85,7 @@ def test_what_has_no_sentences_is_cut_at_spaces() -> None:
 
 def test_what_has_no_spaces_is_cut_at_other_white_space_first() -> None:
     """Tabs and wide spaces are borders too."""
-    units = _units(("x" * 150 + "\u3000") * 20)
+    units = _units(("x" * 40 + "\u3000") * 60)
 
     assert all(unit.startswith("\u3000") for unit in units[1:])
 
