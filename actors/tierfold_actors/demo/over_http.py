@@ -126,7 +126,8 @@ def _show_stages(body: Json, shown: int | None, screen: Screen) -> int:
     """Write the lines of what is new in this event; returns how many stages are shown by now."""
     total, timing = body["usage"]["original_prompt_tokens"], body["timing"]
     if shown is None:
-        for line in first_lines(total, timing["read_ms"], timing["index_ms"], screen):
+        read = f"{total:,} tokens"
+        for line in first_lines(read, timing["read_ms"], timing["index_ms"], screen):
             screen.line(line)
         shown = 0
     for stage, took in zip(body["stages"][shown:], timing["stages"][shown:], strict=True):

@@ -27,7 +27,7 @@ examples:
   tierfold compress report.txt --ask "Who signed?" --tokens 2000 --diff
 
 The result is all that goes to stdout. Stage lines and figures go to stderr.
-The deadline is for the folding itself; starting and reading the input come before it.
+The deadline is for the folding itself; starting and reading the file come before it.
 
 exit codes: 0 done, 1 we failed, 2 refused (usage, bad input, budget too small),
             3 printed but --min-quality not reached, 130 Ctrl-C, 141 reader closed the pipe

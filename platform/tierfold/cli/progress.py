@@ -50,7 +50,8 @@ class Progress:
         """Write the lines of the steps that are new in this answer."""
         total, timing = answer.usage.original_prompt_tokens, answer.timing
         if self._shown is None:
-            for line in first_lines(total, timing.read_ms, timing.index_ms, self._screen):
+            read = "newest part" if answer.usage.original_is_estimate else f"{total:,} tokens"
+            for line in first_lines(read, timing.read_ms, timing.index_ms, self._screen):
                 self._screen.line(line)
             self._shown = 0
         for index in range(self._shown, len(answer.stages)):
@@ -74,12 +75,12 @@ def stage_line(stage: StageReport, total: int, ms: float | None, screen: Screen)
     return f"  {name}  {kept} of {whole} tokens   quality {quality}  {screen.paint(took, 'dim')}"
 
 
-def first_lines(total: int, read_ms: float, index_ms: float, screen: Screen) -> Iterator[str]:
+def first_lines(read: str, read_ms: float, index_ms: float, screen: Screen) -> Iterator[str]:
     """Yield what came before the stages; with them the times add up. A step not done took 0 ms."""
     for name, ms in (("read", read_ms), ("index", index_ms)):
         if ms > 0:
-            kept = f"{total:,} of {total:,} tokens   quality {'':5}"
-            tokens = f"{total:,} tokens".rjust(kept.index("   ")).ljust(len(kept))
+            width = 2 * len(read) - len("tokens ") + len(" of ")  # as the stages' `x of y tokens`
+            tokens = read.rjust(width).ljust(width + len("   quality 100 %"))
             took = screen.paint(milliseconds(ms).rjust(9), "dim")
             yield f"  {screen.paint(name.ljust(_NAME_WIDTH), 'bold')}  {tokens}  {took}"
 
@@ -87,7 +88,8 @@ def first_lines(total: int, read_ms: float, index_ms: float, screen: Screen) -> 
 def closing_lines(answer: Answer, screen: Screen, *, priced: bool = False) -> list[str]:
     """Return before and after, quality, time, why it stopped and what it is worth."""
     before, after = answer.usage.original_prompt_tokens, answer.tokens
-    tokens = screen.paint(f"{before:,} -> {after:,} tokens", "bold")
+    about = "about " if answer.usage.original_is_estimate else ""
+    tokens = screen.paint(f"{about}{before:,} -> {after:,} tokens", "bold")
     quality = painted_quality(answer.quality.expected, screen, width=0)
     facts = [
         f"{tokens} ({ratio(before, after)})",
@@ -98,6 +100,9 @@ def closing_lines(answer: Answer, screen: Screen, *, priced: bool = False) -> li
     lines = ["  " + ", ".join(facts)]
     if priced:
         lines.append(f"  {money(answer)}")
+    if about:
+        warning = "there was time to read the newest part only: give more --deadline for the rest"
+        lines.append("  " + screen.paint(warning, "yellow"))
     if _is_empty(answer):
         warning = "nothing of the input fits into this budget: give more --tokens (or --usd)"
         lines.append("  " + screen.paint(warning, "yellow"))

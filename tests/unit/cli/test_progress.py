@@ -57,6 +57,28 @@ def test_what_comes_before_the_stages_is_shown_first() -> None:
     assert len(read) == len(index) == len(fast) + len("    40 ms")
 
 
+def test_an_input_that_was_not_read_whole_is_said() -> None:
+    """Under a short deadline only the newest part is read: the count is a guess, and says so."""
+    usage = Usage(
+        prompt_tokens=10,
+        original_prompt_tokens=20_000,
+        usd_net=0.0,
+        cost_usd=0.0,
+        original_is_estimate=True,
+    )
+    timing = Timing(total_ms=9.0, cpu_ms=1.0, read_ms=5.0, stages=())
+    stream = io.StringIO()
+    progress = Progress(Screen(stream))
+
+    progress.show(an_answer(usage=usage, timing=timing))
+    progress.close(an_answer(usage=usage, timing=timing))
+
+    first, closing, advice = lines_of(stream)
+    assert first.split() == ["read", "newest", "part", "5.0", "ms"]
+    assert closing.startswith("  about 20,000 -> 10 tokens")
+    assert "give more --deadline" in advice
+
+
 @pytest.mark.parametrize(
     "source",
     [
