@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -97,7 +98,7 @@ def test_what_was_not_read_is_left_out_in_the_callers_own_places(source: Source)
     assert sorted(everything.replace(" ", "")) == sorted((kept + "".join(gone)).replace(" ", ""))
     places = [(r.message or 0, r.part or 0, r.start, r.end) for r in answer.left_out]
     assert places == sorted(places)
-    assert all(a[3] <= b[2] or a[:2] != b[:2] for a, b in zip(places, places[1:], strict=False))
+    assert all(a[3] <= b[2] or a[:2] != b[:2] for a, b in pairwise(places))
     listed = sum(run.tokens for run in answer.left_out)
     assert 0.8 < listed / (answer.usage.original_prompt_tokens or 1) < 1.2
 
