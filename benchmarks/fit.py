@@ -40,7 +40,7 @@ Array = NDArray[np.float64]
 
 TARGET = Path(__file__).parents[1] / "platform/tierfold/relevance/coefficients.json"
 RATIOS = (0.25, 0.10, 0.05)
-QUALITY_RATIOS = (0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.5, 0.7, 0.9)
+QUALITY_RATIOS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.25, 0.4, 0.5, 0.7, 0.9)
 FLOORS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 KNOT = 0.99  # quantile of scores above which the calibration has a slope of its own
 NEVER_FITTED = "dialogue"  # its licence is for evaluation only
@@ -263,7 +263,8 @@ def quality_rows(
     measures, recall = [], []
     for example, probability in zip(examples, probabilities, strict=True):
         tokens = example.tokens
-        facts = quality_room.facts_of(example.working, probability)
+        free = quality_room.free_units(example.working)
+        facts = quality_room.facts_of(example.working, probability, free)
         for ratio in QUALITY_RATIOS:
             kept = selected(probability, tokens, int(ratio * int(tokens.sum())), exponent)
             order = np.argsort(~kept, kind="stable")

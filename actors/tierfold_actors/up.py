@@ -73,11 +73,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 1 << 16:
-        msg = f"a port lies between 1 and 65535, not {port}"
+    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+        msg = f"a port is a number between 1 and 65535, not {text!r}"
         raise argparse.ArgumentTypeError(msg)
-    return port
+    return int(text)
 
 
 class _Progress:

@@ -19,6 +19,7 @@ from tierfold_actors.demo.server import ServerDiedError, server
 CHAT_TOKENS = 500
 
 _REQUEST_S_MAX = 60.0
+_ROW_LINES_MAX = 2  # one would hide what a tool answered behind its first keys
 
 Json = dict[str, Any]
 
@@ -73,8 +74,10 @@ def _chat(client: httpx.Client, url: str, screen: Screen) -> None:
     screen.line()
     for row in seen.body["sources"][0]["messages"]:
         text = " ".join((row.get("content") or _calls(row)).split())
-        line = textwrap.shorten(text, screen.width - 14, placeholder=" ...")
-        screen.line(f"    {screen.paint(row['role'].ljust(9), 'dim')} {line}")
+        lines = textwrap.wrap(text, screen.width - 14, max_lines=_ROW_LINES_MAX, placeholder=" ...")
+        for index, line in enumerate(lines):
+            name = "" if index else row["role"]
+            screen.line(f"    {screen.paint(name.ljust(9), 'dim')} {line}")
 
 
 def example_chat() -> Json:

@@ -51,7 +51,7 @@ def _require_number(name: str, value: object) -> None:
 
 def _require_range(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not low <= value <= high:
-        msg = f"must lie between {low:g} and {high:g}, not {value}"
+        msg = f"must lie between {low:,.15g} and {high:,.15g}, not {value:,}"
         raise InvalidInputError(msg, path=f"budget.{name}")
 
 

@@ -26,7 +26,8 @@ class Postings:
     """Occurrences of words in units, n units, p postings; every array is sealed.
 
     Stem postings are ordered by (stem, unit) and count the title of a unit's group as part of
-    the unit; surface postings are ordered by (unit, word) and hold the unit's own words.
+    the unit; surface postings are ordered by (unit, word) and hold the unit's own words, but not
+    whole identifiers: these are words to look up, whose meaning is that of their parts.
     """
 
     words: dict[str, int]  # surface word -> id, in order of first appearance
@@ -114,6 +115,7 @@ def extend(base: Postings, units: UnitTable) -> Postings:
     titled = is_title[found.slot]
     title_start, title_words = _titles(base, units, found.word[titled], owner[found.slot[titled]])
     unit, word = owner[found.slot[~titled]], found.word[~titled]
+    is_part = ~found.is_name[~titled]
 
     stems = dict(base.stems)
     new_words = list(words)[len(base.words) :]
@@ -125,10 +127,11 @@ def extend(base: Postings, units: UnitTable) -> Postings:
     stem_unit = np.concatenate([unit, title_unit])
     stem = stem_of[np.concatenate([word, title_word])]
     stem_keys, stem_counts = _count(stem << _SHIFT | stem_unit)
-    word_keys, word_counts = _count((unit - first) << _SHIFT | word)
+    word_keys, word_counts = _count(((unit - first) << _SHIFT | word)[is_part])
     word_ends = np.cumsum(np.bincount(word_keys >> _SHIFT, minlength=count - first))
     place = np.searchsorted(base.stem_keys, stem_keys)
-    length = np.bincount(stem_unit - first, minlength=count - first)
+    counted = np.concatenate([unit[is_part], title_unit])
+    length = np.bincount(counted - first, minlength=count - first)
     return Postings(
         words=words,
         stems=stems,

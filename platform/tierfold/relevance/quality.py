@@ -98,10 +98,15 @@ def floor_terms(floor: float) -> DoubleArray:
     return np.array([floor, floor * floor, -np.log(1.0 + _ALMOST - min(floor, 1.0))])
 
 
-def facts_of(working: WorkingSet, probability: DoubleArray) -> DoubleArray:
-    """Return what is known of a ranked table before anything is selected from it."""
+def free_units(working: WorkingSet) -> NDArray[np.int64]:
+    """Return the units a selection chooses among: what stays anyway is no evidence found."""
+    return np.flatnonzero(~(working.units.framing | working.units.pinned))
+
+
+def facts_of(working: WorkingSet, probability: DoubleArray, free: NDArray[np.int64]) -> DoubleArray:
+    """Return what is known of ranked units before any is selected, theirs the probabilities."""
     units = working.units
-    count = max(len(units), 1)
+    count = max(len(free), 1)
     mass = float(probability.sum())
     ordered = np.sort(probability)[::-1]
     share = probability / (mass + _TINY)
@@ -110,8 +115,8 @@ def facts_of(working: WorkingSet, probability: DoubleArray) -> DoubleArray:
     return np.array(
         [
             float((units.role == Role.TOOL).any()),
-            float((units.kind == Kind.CODE).mean()) if len(units) else 0.0,
-            float((working.postings.marks[:, BRACKET] > 0).mean()) if len(units) else 0.0,
+            float((units.kind[free] == Kind.CODE).sum()) / count,
+            float((working.postings.marks[free, BRACKET] > 0).sum()) / count,
             np.log(mass + _SLIGHT),
             mass,
             float(ordered[:1].sum()),
@@ -120,7 +125,7 @@ def facts_of(working: WorkingSet, probability: DoubleArray) -> DoubleArray:
             float(ordered[2 * _HEAD - 1]) if len(ordered) >= 2 * _HEAD else 0.0,
             entropy,
             np.log(count),
-            np.log(float(units.tokens.sum()) + 1.0),
+            np.log(float(units.tokens[free].sum()) + 1.0),
         ],
     )
 
@@ -132,53 +137,47 @@ def estimate_quality(
     *,
     floor: float | None,
 ) -> Quality:
-    """Estimate what a selection keeps; exactly 1 where every unit is kept."""
-    chosen = ~working.units.framing
-    if bool(kept[chosen].all()):
+    """Estimate what a selection keeps of the free units; exactly 1 for all, 0 for none of them."""
+    free = free_units(working)
+    kept_free = kept[free]
+    no_floor = floor is None or floor <= 0
+    if bool(kept_free.all()):
         return Quality(expected=1.0, p_floor=1.0)
-    probability = ranking.probability.astype(np.float64)[chosen]
-    order = np.argsort(~kept[chosen], kind="stable")
-    cut = np.array([int(kept[chosen].sum())])
-    tokens = working.units.tokens[chosen].astype(np.float64)
-    selections = prefixes(probability[order], tokens[order], cut)
-    rows = measures(selections, facts_of(working, probability))
+    if not kept_free.any():
+        return Quality(expected=0.0, p_floor=float(no_floor))
+    probability = ranking.probability.astype(np.float64)[free]
+    order = np.argsort(~kept_free, kind="stable")
+    tokens = working.units.tokens[free].astype(np.float64)
+    selections = prefixes(probability[order], tokens[order], np.array([int(kept_free.sum())]))
+    rows = measures(selections, facts_of(working, probability, free))
     calibrator = _calibrator(ranking.calibrator)
     sure = 1.0 if floor is None or floor <= 0 else float(calibrator.p_floor(rows, floor)[0])
     return Quality(expected=float(calibrator.expected(rows)[0]), p_floor=sure)
 
 
 def smallest_budget(working: WorkingSet, ranking: Ranking, *, floor: float) -> int:
-    """Return the tokens of the densest units whose expected quality reaches the floor.
+    """Return the tokens of the pinned units and of the densest free ones the floor needs.
 
-    At most all tokens. Looks at _GRID selections, spaced closer where few tokens are kept.
+    Looks at _GRID selections, spaced closer where few tokens are kept.
     """
     units = working.units
-    chosen = np.flatnonzero(~units.framing)
-    if not len(chosen):
-        return 0
-    tokens = units.tokens[chosen].astype(np.float64)
-    order = density_order(ranking, tokens, chosen, units.pinned[chosen])
-    probability, tokens = ranking.probability.astype(np.float64)[chosen][order], tokens[order]
+    pinned = int(units.tokens[units.pinned & ~units.framing].sum())
+    free = free_units(working)
+    if floor <= 0 or not len(free):
+        return pinned
+    probability = ranking.probability.astype(np.float64)[free]
+    tokens = units.tokens[free].astype(np.float64)
+    density = probability / np.maximum(tokens, 1.0) ** ranking.density_exponent
+    order = np.argsort(-density, kind="stable")
+    probability, tokens = probability[order], tokens[order]
     share = np.linspace(0.0, 1.0, _GRID) ** 2
     total = np.cumsum(tokens)
     cuts = np.unique(np.searchsorted(total, share * total[-1], side="left") + 1)
-    cuts = np.minimum(cuts, len(chosen))
-    rows = measures(prefixes(probability, tokens, cuts), facts_of(working, probability))
+    cuts = np.minimum(cuts, len(free))
+    rows = measures(prefixes(probability, tokens, cuts), facts_of(working, probability, free))
     expected = _calibrator(ranking.calibrator).expected(rows)
-    enough = np.flatnonzero((expected >= floor) | (cuts == len(chosen)))
-    return int(total[cuts[enough[0]] - 1])
-
-
-def density_order(
-    ranking: Ranking,
-    tokens: DoubleArray,
-    chosen: NDArray[np.int64],
-    pinned: BoolArray,
-) -> NDArray[np.int64]:
-    """Order some units as a greedy selection takes them: pinned ones first, then the densest."""
-    probability = ranking.probability[chosen].astype(np.float64)
-    density = probability / np.maximum(tokens, 1.0) ** ranking.density_exponent
-    return np.lexsort((-density, ~pinned))
+    enough = np.flatnonzero((expected >= floor) | (cuts == len(free)))
+    return pinned + int(total[cuts[enough[0]] - 1])
 
 
 def prefixes(probability: DoubleArray, tokens: DoubleArray, cuts: NDArray[np.int64]) -> Selections:

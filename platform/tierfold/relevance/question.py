@@ -34,10 +34,10 @@ class Question:
 
 def read_question(text: str, postings: Postings, signals: Signals) -> Question:
     """Look up a question's words."""
-    vocabulary: dict[str, int] = {}
-    scan([text], vocabulary)
-    words = list(vocabulary)[:_TERM_LIMIT]
-    stems = list(dict.fromkeys(stems_of(words)))
+    words, names = _terms(text)
+    # A name that no unit holds as a whole is missing already as its parts.
+    known = [stem for stem in stems_of(names) if stem in postings.stems]
+    stems = list(dict.fromkeys([*stems_of(words), *known]))
     found = [(stem, postings.stems[stem]) for stem in stems if stem in postings.stems]
     slices = [postings.stem_slice(number) for _, number in found]
     sizes = np.array([part.stop - part.start for part in slices], dtype=np.int64)
@@ -54,6 +54,18 @@ def read_question(text: str, postings: Postings, signals: Signals) -> Question:
         asked=len(stems),
         vector=_vector(words, postings, signals),
     )
+
+
+def _terms(text: str) -> tuple[list[str], list[str]]:
+    """Return a question's distinct words, and the identifiers they stand in."""
+    vocabulary: dict[str, int] = {}
+    scanned = scan([text], vocabulary)
+    named = set(scanned.word[scanned.is_name].tolist())
+    parts = set(scanned.word[~scanned.is_name].tolist())
+    terms = list(vocabulary)
+    words = [word for number, word in enumerate(terms) if number in parts]
+    names = [word for number, word in enumerate(terms) if number in named]
+    return words[:_TERM_LIMIT], names[:_TERM_LIMIT]
 
 
 def _vector(words: list[str], postings: Postings, signals: Signals) -> DoubleArray:

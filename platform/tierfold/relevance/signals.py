@@ -14,6 +14,7 @@ DoubleArray = NDArray[np.float64]
 
 _WORD_COSINE = 0.1  # mean cosine of two words of one unit, for the norm below
 _TINY = 1e-9
+_STEPS_MAX = 3.0  # of one message in a trace
 _DEFINITION = re.compile(
     r"^[ \t]*(?:@\w|(?:export |public |private |protected |static |async )*"
     r"(?:def|class|func|function|fn|impl|struct|interface|trait)\b)",
@@ -146,6 +147,20 @@ def _novelty(
     return {"novel": novel / (mass + _TINY), "mean_idf": mass / (postings.length + _TINY)}
 
 
+def _steps(groups: Runs) -> tuple[DoubleArray, float]:
+    """Return how many steps into a trace each unit stands, and the steps in all.
+
+    A message counts a step a unit, but not more than _STEPS_MAX: the last of four hundred log
+    lines is hardly newer than the first.
+    """
+    n = len(groups.owner)
+    size = np.diff(groups.start, append=n).astype(np.float64)
+    taken = np.minimum(size, _STEPS_MAX)
+    first = np.cumsum(taken) - taken
+    within = (np.arange(n) - groups.start[groups.owner]) * (taken / size)[groups.owner]
+    return first[groups.owner] + within, float(taken.sum())
+
+
 def _static(
     postings: Postings,
     units: UnitTable,
@@ -154,14 +169,16 @@ def _static(
 ) -> dict[str, DoubleArray]:
     n = len(units)
     index = np.arange(n, dtype=np.float64)
+    is_trace = bool((units.role == Role.TOOL).any())
+    step, steps = _steps(groups) if is_trace else (index, float(n))
     tokens = np.maximum(units.tokens, 1).astype(np.float64)
     # Roles and recency mean what the fit saw only in traces of calls and their results.
-    trace = float((units.role == Role.TOOL).any())
+    trace = float(is_trace)
     numbers = postings.marks[:, NUMBER].astype(np.float64)
     code = (units.kind == Kind.CODE).astype(np.float64)
     features = {
-        "position": index / max(n, 1),
-        "from_end": -np.log(n - index),
+        "position": step / max(steps, 1.0),
+        "from_end": -np.log(steps - step),
         "log_tokens": np.log(tokens),
         "numbers": np.log1p(numbers),
         "number_density": numbers / tokens,

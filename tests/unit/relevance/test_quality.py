@@ -78,6 +78,61 @@ def test_the_budget_reaches_the_floor() -> None:
     assert estimate_quality(working, ranking, kept, floor=None).expected >= 0.7
 
 
+def with_pinned(units: UnitTable, pinned: list[bool]) -> UnitTable:
+    return replace(units, pinned=np.array(pinned, dtype=np.bool_))
+
+
+@given(tables(least=1), st.data(), CALIBRATORS, st.sampled_from(["", "school budget"]))
+def test_only_free_units_count(
+    units: UnitTable, data: st.DataObject, calibrator: str, question: str
+) -> None:
+    """Exactly 0 where no free unit is kept and exactly 1 where all are, whatever is pinned."""
+    count = len(units)
+    flags = st.lists(st.booleans(), min_size=count, max_size=count)
+    pinned = data.draw(flags.filter(lambda drawn: not all(drawn)))
+    working = WorkingSet.build(with_pinned(units, pinned))
+    ranking = replace(rank_fast(working, question), calibrator=calibrator)
+    free = ~np.array(pinned)
+    none = estimate_quality(working, ranking, ~free, floor=0.5)
+    every = estimate_quality(working, ranking, free, floor=0.5)
+
+    assert (none.expected, none.p_floor) == (0.0, 0.0)
+    assert (every.expected, every.p_floor) == (1.0, 1.0)
+    assert estimate_quality(working, ranking, ~free, floor=None).p_floor == 1.0
+
+
+def test_a_pinned_unit_neither_adds_nor_takes() -> None:
+    """The question's own row, pinned, leaves the estimate of the rest as it is without it."""
+    texts = ["Bread is baked here. ", "The committee rejected the budget. ", "It rained. "]
+    asked = with_pinned(table([*texts, "Who rejected the budget? "]), [False, False, False, True])
+    working = WorkingSet.build(asked)
+    ranking = rank_fast(working, "Who rejected the budget?")
+    kept = np.array([False, True, False, True])
+    loud = ranking.probability.copy()
+    loud[3] = 1.0
+
+    quality = estimate_quality(working, ranking, kept, floor=0.7)
+
+    assert quality == estimate_quality(working, replace(ranking, probability=loud), kept, floor=0.7)
+    assert 0 < quality.expected < 1
+
+
+def test_the_budget_holds_what_is_pinned() -> None:
+    """Pinned tokens come on top of those the free units need, and alone reach no floor but 0."""
+    texts = [f"Sentence {number} talks about bread and rain. " for number in range(20)]
+    working = WorkingSet.build(with_pinned(table(texts), [True] * 3 + [False] * 17))
+    tokens = working.units.tokens
+    ranking = rank_fast(working, "bread")
+
+    assert int(tokens[:3].sum()) == smallest_budget(working, ranking, floor=0.0)
+    assert int(tokens[:3].sum()) < smallest_budget(working, ranking, floor=0.1)
+    assert int(tokens.sum()) == smallest_budget(working, ranking, floor=1.0)
+    pinned_only = WorkingSet.build(with_pinned(table(texts), [True] * 20))
+    assert int(tokens.sum()) == smallest_budget(
+        pinned_only, rank_fast(pinned_only, "bread"), floor=1.0
+    )
+
+
 def test_framing_is_not_counted() -> None:
     """Pieces of a frame are kept with it: no probability of theirs is missed."""
     units = table(["{", '"budget": 3', "}"])

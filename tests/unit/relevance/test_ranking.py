@@ -64,6 +64,41 @@ def test_unknown_words_still_rank() -> None:
     assert (int(ranking.probability.argmax()), ranking.query_free) == (20, False)
 
 
+VERBS = ("read", "write", "check", "merge", "drop", "count", "close", "move")
+NOUNS = ("row", "page", "frame", "lease", "key")
+FUNCTIONS = [f"_{verb}_{noun}_name" for verb in VERBS for noun in NOUNS]
+
+
+@pytest.mark.parametrize(("stage", "share"), [("fast", 0.9), ("balanced", 0.95)])
+@pytest.mark.parametrize("question", ["What does {} do?", "Show me the function {} and explain it"])
+def test_a_named_function_is_found(question: str, stage: str, share: float) -> None:
+    """Of functions made of the same words the one asked by name stands in the best tenth."""
+    code = [
+        f"def {name}(self, row):\n    page = self.{FUNCTIONS[n - 1]}(row)\n    return page.key\n"
+        for n, name in enumerate(FUNCTIONS)
+    ]
+    working = WorkingSet.build(table(code, kind=Kind.CODE))
+    found = 0
+    for place, name in enumerate(FUNCTIONS):
+        asked = question.format(name)
+        ranking = rank_fast(working, asked)
+        if stage == "balanced":
+            ranking = rank_balanced(working, asked, ranking)
+        best = np.argsort(-ranking.probability, kind="stable")[: len(FUNCTIONS) // 10]
+        found += place in best.tolist()
+
+    assert found >= share * len(FUNCTIONS)
+
+
+def test_a_missing_name_is_missed_once() -> None:
+    """An identifier that stands nowhere asks no more than its parts."""
+    working = WorkingSet.build(table(["The page is full. ", "A row of trees. ", "It rained. "]))
+
+    assert np.array_equal(
+        rank_fast(working, "page_row").probability, rank_fast(working, "page row").probability
+    )
+
+
 def test_related_words_help() -> None:
     """A unit that shares no word with the question is found by the meaning of its words."""
     filler = ["Invoices are due on Friday. ", "The server was restarted. "] * 10
@@ -75,10 +110,56 @@ def test_related_words_help() -> None:
 def test_newer_results_win_in_traces() -> None:
     """In a trace of calls and results, without a question, the newest results are likelier."""
     texts_ = [f'{{"id": "res{number}", "price": {number}}}' for number in range(40)]
-    roles = [int(Role.TOOL)] * 40
-    probability = rank_fast(WorkingSet.build(table(texts_, roles=roles)), "").probability
+    units = table(texts_, groups=list(range(40)), roles=[int(Role.TOOL)] * 40)
+    probability = rank_fast(WorkingSet.build(units), "").probability
 
     assert probability[30:].mean() > probability[:10].mean()
+
+
+def chat_about(result: list[str], question: str) -> WorkingSet:
+    """A question, a call, its one result, and the question again."""
+    units = table(
+        [question, "read(path)", *result, question],
+        groups=[0, 0, *[1] * len(result), 2],
+        roles=[Role.USER, Role.ASSISTANT, *[Role.TOOL] * len(result), Role.USER],
+    )
+    return WorkingSet.build(units)
+
+
+def ranked_result(working: WorkingSet, question: str, stage: str) -> list[int]:
+    """Units of the result, best first."""
+    ranking = rank_fast(working, question)
+    if stage == "balanced":
+        ranking = rank_balanced(working, question, ranking)
+    order: list[int] = np.argsort(-ranking.probability[2:-1], kind="stable").tolist()
+    return order
+
+
+@pytest.mark.parametrize("stage", ["fast", "balanced"])
+@pytest.mark.parametrize("place", [40, 200, 360])
+def test_the_error_beats_the_last_line(place: int, stage: str) -> None:
+    """Inside one long result the line that matches comes first, wherever it stands."""
+    lines = [
+        f"10:{n // 60:02d}:{n % 60:02d} INFO worker-{n % 7} served {n * 37 % 1000}\n"
+        for n in range(400)
+    ]
+    lines[place] = "10:03:20 ERROR worker-3 connection to db7 refused after 3 retries\n"
+    question = "What error happened?"
+
+    assert place == ranked_result(chat_about(lines, question), question, stage)[0]
+
+
+@pytest.mark.parametrize("stage", ["fast", "balanced"])
+@pytest.mark.parametrize("place", [5, 20, 45])
+def test_the_record_beats_the_last_ones(place: int, stage: str) -> None:
+    """Of fifty records in one result the one asked for is among the best, not the newest."""
+    records = [
+        f'{{"id": {n}, "user": "u-{n}", "state": "active", "sum": {n * 17 % 301}}}, '
+        for n in range(50)
+    ]
+    question = f"What is the sum of user u-{place}?"
+
+    assert place in ranked_result(chat_about(records, question), question, stage)[:3]
 
 
 def test_a_copy_is_worth_less_than_its_original() -> None:

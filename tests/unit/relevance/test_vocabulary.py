@@ -5,14 +5,21 @@ from hypothesis import strategies as st
 
 from tests.unit.relevance.tables import texts
 from tierfold.relevance import vocabulary
-from tierfold.relevance.vocabulary import NUMBER, QUESTION, scan, stems_of
+from tierfold.relevance.vocabulary import CAPITAL, NUMBER, QUESTION, scan, stems_of
 
 
 def words_of(text: str) -> list[str]:
     known: dict[str, int] = {}
     found = scan([text], known)
     names = list(known)
-    return [names[word] for word in found.word]
+    return [names[word] for word in found.word[~found.is_name]]
+
+
+def names_of(text: str) -> list[str]:
+    known: dict[str, int] = {}
+    found = scan([text], known)
+    names = list(known)
+    return [names[word] for word in found.word[found.is_name]]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +28,7 @@ def words_of(text: str) -> list[str]:
         ("The quick Fox", ["quick", "fox"]),
         ("getUserName HTTPServer snake_case", ["user", "http", "server", "snake", "case"]),
         ("at 10:30 or 3.5 on 2024-05-21.", ["10:30", "3.5", "2024", "05", "21"]),
-        ("HAT017", ["hat", "017"]),
+        ("HAT017 x-315 v1.2_rc", ["hat", "017", "x", "315", "v", "1.2", "rc"]),
         ("Größe, école; Москва", ["größe", "école", "москва"]),
         ("東京都", ["東京", "京都"]),
         ("東", ["東"]),
@@ -37,6 +44,30 @@ def test_words(text: str, words: list[str]) -> None:
     """Words are lower-case runs of letters, camel case split; numbers keep inner dots and colons;
     scripts without spaces become overlapping pairs; stop words are left out."""
     assert words == words_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("def _get_action_name(self):", ["get_action_name"]),
+        ("getUserName, HTTPServer; snake_case.", ["getusername", "httpserver", "snake_case"]),
+        ("HAT017 db7 x-315 INC-2024-001", ["hat017", "db7", "x-315", "inc-2024-001"]),
+        ("v1.2_rc 10ms 9f8e 1_000", ["v1.2_rc", "10ms", "9f8e", "1_000"]),
+        ("überFluss Straße_5 naïve_café", ["überfluss", "straße_5"]),
+        ("plain Title UPPER __init__ well-known _ - 12-13", []),
+        ("at 10:30 on 2024-05-21 10:30:00Z, x10:30", []),
+        ("第3章 2024年 東京tower", []),
+    ],
+)
+def test_names(text: str, names: list[str]) -> None:
+    """An identifier of several parts is a term of its own, case folded, without the underscores
+    around it; moments and stretches of scripts without spaces are none."""
+    assert names == names_of(text)
+
+
+def test_forms_of_a_name_are_other_names() -> None:
+    """Identifiers with underscores have no stem."""
+    assert stems_of(["add_argument", "add_arguments"]) == ["add_argument", "add_arguments"]
 
 
 def test_nothing_to_scan() -> None:
@@ -57,7 +88,9 @@ def test_one_pass_finds_what_single_scans_find(many: list[str]) -> None:
     names = list(known)
 
     for slot, text in enumerate(many):
-        assert words_of(text) == [names[word] for word in found.word[found.slot == slot]]
+        own = found.slot == slot
+        assert words_of(text) == [names[word] for word in found.word[own & ~found.is_name]]
+        assert names_of(text) == [names[word] for word in found.word[own & found.is_name]]
 
 
 @given(st.text(max_size=60))
@@ -73,10 +106,12 @@ def test_any_text_can_be_scanned(text: str) -> None:
 
 def test_marks_count_runs_of_each_class() -> None:
     """Numbers and question marks are counted for the text they stand in, in every script."""
-    marks = scan(["12 or 3.5?", "none", "何？ 7"], {}).marks  # noqa: RUF001 - the full-width sign is tested
+    texts_ = ["12 or 3.5?", "none", "何？ 7", "x1_Y2"]  # noqa: RUF001 - the full-width sign is tested
+    marks = scan(texts_, {}).marks
 
-    assert marks[:, NUMBER].tolist() == [2, 0, 1]
-    assert marks[:, QUESTION].tolist() == [1, 0, 1]
+    assert marks[:, NUMBER].tolist() == [2, 0, 1, 2]
+    assert marks[:, CAPITAL].tolist() == [0, 0, 0, 1]
+    assert marks[:, QUESTION].tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(
