@@ -9,6 +9,7 @@ child stops when its stdin ends.
 """
 
 import contextlib
+import errno
 import ipaddress
 import json
 import os
@@ -178,11 +179,19 @@ def _require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            msg = (
-                f"port {port} on {host} cannot be used ({error.strerror}): stop what holds it "
-                "(`tierfold doctor` shows ours), or take another with --port"
-            )
-            raise SetupError(msg) from error
+            raise SetupError(_why_not_free(host, port, error)) from error
+
+
+def _why_not_free(host: str, port: int, error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"--host {host} is no address of this machine ({error.strerror}): give an IP address "
+            "or a name that resolves to one"
+        )
+    return (
+        f"port {port} on {host} cannot be used ({error.strerror}): stop what holds it "
+        "(`tierfold doctor` shows ours), or take another with --port"
+    )
 
 
 @contextlib.contextmanager

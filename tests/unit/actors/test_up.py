@@ -242,3 +242,14 @@ def test_what_outlives_the_driver_is_killed(
     assert steps == ["ready"]
     assert len(left) >= 2
     assert set() == left & server.processes()
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.7"])
+def test_a_host_that_is_not_ours_is_not_blamed_on_the_port(host: str, tmp_path: Path) -> None:
+    """The sentence names what is wrong, so that nobody hunts for a process that holds a port."""
+    environment = {KEYS_FILE_VARIABLE: str(tmp_path / "keys")}
+    with (
+        pytest.raises(SetupError, match="no address of this machine"),
+        runtime.running(host=host, port=8000, environment=environment),
+    ):
+        pass
