@@ -40,6 +40,7 @@ class Assembler:
         self._sources = sources
         self._intake = intake
         self._counting = PiecewiseCounter(counter)
+        self._last: tuple[Shown, dict[int, str]] | None = None
         self._rows = ChatRows(sources, intake, counter, marker=self.marker)
         self._blocks_of_source: dict[int, list[int]] = defaultdict(list)
         for index, block in enumerate(intake.blocks):
@@ -59,9 +60,12 @@ class Assembler:
 
     def _texts(self, shown: Shown) -> dict[int, str]:
         """Return the text of every block in the answer; an emptied text of a kept row is marked."""
+        if self._last is not None and self._last[0] is shown:
+            return self._last[1]
         texts = render_blocks(self._intake, self.lanes, shown.units, self.marker)
         for block in self._rows.kept_blocks(shown.frames):
             texts.setdefault(block, self.marker)
+        self._last = (shown, texts)
         return texts
 
     def _tokens(self, texts: dict[int, str], shown: Shown) -> int:

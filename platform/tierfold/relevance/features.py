@@ -43,8 +43,9 @@ def fast_features(question: Question, postings: Postings, signals: Signals) -> F
         "second_previous": scores.shifted(fused, 2),
         "second_next": scores.shifted(fused, -2),
     }
+    running = scores.running_sum(fused)
     for radius in (1, 3, 8, 20):
-        smooth = scores.smoothed(fused, radius)
+        smooth = scores.smoothed(fused, radius, running)
         features[f"smooth_{radius}"] = smooth
         features[f"smooth_{radius}_scaled"] = scores.scaled(smooth)
     features |= _runs("group", signals.groups, positive, fused, question, signals)

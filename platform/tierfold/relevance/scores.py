@@ -92,17 +92,32 @@ def shifted(score: DoubleArray, step: int) -> DoubleArray:
     return moved
 
 
-def smoothed(score: DoubleArray, radius: int) -> DoubleArray:
-    """Mean over a triangular window of 4 * radius + 1 units, zeros beyond the ends."""
-    return _box(_box(score, radius), radius)
+def smoothed(score: DoubleArray, radius: int, running: DoubleArray | None = None) -> DoubleArray:
+    """Mean over a triangular window of 4 * radius + 1 units, zeros beyond the ends.
+
+    `running` is `running_sum(score)`, where it is there already.
+    """
+    first = _box(running_sum(score) if running is None else running, radius)
+    return _box(running_sum(first), radius)
 
 
-def _box(score: DoubleArray, radius: int) -> DoubleArray:
-    padded = np.zeros(len(score) + 2 * radius + 1)
-    padded[radius + 1 : radius + 1 + len(score)] = score
-    total = np.cumsum(padded)
+def running_sum(score: DoubleArray) -> DoubleArray:
+    """Return the sums of the first 0, 1, ... n values, (n + 1,)."""
+    total = np.zeros(len(score) + 1)
+    np.cumsum(score, out=total[1:])
+    return total
+
+
+def _box(total: DoubleArray, radius: int) -> DoubleArray:
+    """Return the mean over 2 * radius + 1 values around each, from their running sum."""
+    count = len(total) - 1
+    padded = np.empty(count + 2 * radius + 1)
+    padded[:radius] = 0.0
+    padded[radius : radius + count + 1] = total
+    padded[radius + count + 1 :] = total[-1]
     width = 2 * radius + 1
-    return (total[width:] - total[:-width]) / width
+    means: DoubleArray = (padded[width:] - padded[:-width]) / width
+    return means
 
 
 def _length_norm(length: DoubleArray) -> DoubleArray:
