@@ -25,6 +25,7 @@ _HEADING = """# Numbers
 
 Written by `make bench`; edit the benches, not this page.
 Timings are ratios within one run, and absolute figures are of the machine named below.
+Whole commands that are timed by hand stand in [commands](commands.md).
 """
 
 

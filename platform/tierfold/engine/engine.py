@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tierfold.config import Limits, Settings
 from tierfold.context import Answer, Request, Source, StopReason, Timing, Tokenizer, Usage
-from tierfold.errors import InvalidInputError, TooLargeError
+from tierfold.errors import CallerError, InvalidInputError, TooLargeError
 from tierfold.ports import Clock
 from tierfold.processing import (
     Assembler,
@@ -18,6 +18,7 @@ from tierfold.processing import (
     Stages,
     TokenLimit,
     characters_of,
+    has_keep_mark,
     left_out,
     newest,
     nominal_ms,
@@ -124,9 +125,12 @@ class Engine:
             return None
         part = newest(request.sources, characters_max)
         shorter = replace(request, sources=part.sources)
-        pipeline = self._pipeline(
-            shorter, moment, self._read(shorter), tokens_reserved=part.marker_tokens_max
-        )
+        try:
+            pipeline = self._pipeline(
+                shorter, moment, self._read(shorter), tokens_reserved=part.marker_tokens_max
+            )
+        except CallerError:
+            return None  # read whole, the refusal names the caller's own places
         if not pipeline.has_room:
             return None  # the refusal should speak of the whole
         return _Job(request=shorter, pipeline=pipeline, moment=moment, newest=part)
@@ -144,7 +148,9 @@ class Engine:
             ("read", "index", self.stages.names[0]), remaining_ms=remaining_ms
         )
         characters_max = max(int(tokens_max * _CHARACTERS_PER_TOKEN), _CHARACTERS_READ_MIN)
-        return None if characters_max >= characters else characters_max
+        if characters_max >= characters or has_keep_mark(request.sources):
+            return None
+        return characters_max
 
     def _pipeline(
         self, request: Request, moment: _Moment, prepared: Prepared, *, tokens_reserved: int

@@ -9,7 +9,7 @@ from tierfold.processing.limits import TokenLimit, require_memory, token_limit
 from tierfold.processing.pipeline import Draft, Pipeline
 from tierfold.processing.prepared import Prepared
 from tierfold.processing.stages import Balanced, Fast, Stage, Stages
-from tierfold.processing.unread import Newest, characters_of, newest
+from tierfold.processing.unread import Newest, characters_of, has_keep_mark, newest
 
 __all__ = [
     "Assembler",
@@ -27,6 +27,7 @@ __all__ = [
     "Stages",
     "TokenLimit",
     "characters_of",
+    "has_keep_mark",
     "left_out",
     "newest",
     "nominal_ms",

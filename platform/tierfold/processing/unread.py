@@ -4,7 +4,7 @@ What is older is left out unread: listed with estimated tokens, marked in the an
 as lost in its quality.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from tierfold.context import (
@@ -30,7 +30,7 @@ Place = Callable[[LeftOut], LeftOut]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Excerpt:
     """What is read of one source."""
 
     source: Source
@@ -42,7 +42,7 @@ class Part:
 class Newest:
     """What is read of all sources."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Excerpt, ...]
     share: float  # of the characters
 
     @property
@@ -90,7 +90,7 @@ class Newest:
 
 def newest(sources: tuple[Source, ...], characters_max: int) -> Newest:
     """Return what the last `characters_max` characters hold; verbatim rows are always read."""
-    parts: list[Part] = []
+    parts: list[Excerpt] = []
     total, room = characters_of(sources), characters_max
     for index in range(len(sources) - 1, -1, -1):
         part = _newest_of(index, sources[index], room)
@@ -101,26 +101,37 @@ def newest(sources: tuple[Source, ...], characters_max: int) -> Newest:
     return Newest(parts=tuple(parts), share=read / max(total, 1))
 
 
+def has_keep_mark(sources: tuple[Source, ...]) -> bool:
+    """Return whether some text asks to be kept whatever the budget: then all must be read."""
+    return any("</keep>" in text for source in sources for text in _texts(source))
+
+
 def characters_of(sources: tuple[Source, ...]) -> int:
     """Return the characters of all texts of the sources."""
     return sum(map(_characters, sources))
 
 
 def _characters(source: Source) -> int:
+    return sum(map(len, _texts(source)))
+
+
+def _texts(source: Source) -> Iterator[str]:
     match source:
         case TextSource(text=text):
-            return len(text)
+            yield text
+        case DocumentSource(document=document) if document.parts is None:
+            yield document.text
         case DocumentSource(document=document):
-            return len(document.text) + sum(len(part.text) for part in document.parts or ())
+            yield from (part.text for part in document.parts or ())
         case MessagesSource(messages=messages):
-            return sum(map(_row_characters, messages))
+            yield from (text for message in messages for text in message.texts())
 
 
 def _row_characters(message: Message) -> int:
     return sum(map(len, message.texts()))
 
 
-def _newest_of(index: int, source: Source, room: int) -> Part:
+def _newest_of(index: int, source: Source, room: int) -> Excerpt:
     match source:
         case TextSource(text=text):
             cut = _cut(text, room)
@@ -147,16 +158,16 @@ def _cut(text: str, room: int) -> int:
     return cut
 
 
-def _text_part(index: int, source: Source, cut: int) -> Part:
+def _text_part(index: int, source: Source, cut: int) -> Excerpt:
     unread = (LeftOut(source=index, message=None, part=None, start=0, end=cut, tokens=0),)
-    return Part(
+    return Excerpt(
         source=source,
         unread=unread if cut else (),
         place=lambda run: replace(run, start=run.start + cut, end=run.end + cut),
     )
 
 
-def _parts_part(index: int, source: DocumentSource, document: Document, room: int) -> Part:
+def _parts_part(index: int, source: DocumentSource, document: Document, room: int) -> Excerpt:
     parts = document.parts or ()
     first = len(parts)
     while first and len(parts[first - 1].text) <= room:
@@ -166,14 +177,14 @@ def _parts_part(index: int, source: DocumentSource, document: Document, room: in
         LeftOut(source=index, message=None, part=i, start=0, end=len(parts[i].text), tokens=0)
         for i in range(first)
     )
-    return Part(
+    return Excerpt(
         source=replace(source, document=replace(document, parts=parts[first:])),
         unread=unread,
         place=lambda run: replace(run, part=(run.part or 0) + first),
     )
 
 
-def _rows_part(index: int, source: MessagesSource, room: int) -> Part:
+def _rows_part(index: int, source: MessagesSource, room: int) -> Excerpt:
     rows = source.messages
     kept = _rows_read(rows, room)
     is_kept = set(kept)
@@ -182,7 +193,7 @@ def _rows_part(index: int, source: MessagesSource, room: int) -> Part:
         for row, message in enumerate(rows)
         if row not in is_kept and (size := _row_characters(message))
     )
-    return Part(
+    return Excerpt(
         source=replace(source, messages=tuple(rows[row] for row in kept)),
         unread=unread,
         place=lambda run: replace(run, message=kept[run.message or 0]),

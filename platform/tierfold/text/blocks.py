@@ -46,5 +46,4 @@ class Intake:
     weight: FloatArray  # (n,) priority of the source a unit belongs to
     rows: tuple[Row, ...]
     row_is_pinned: BoolArray  # (rows,) verbatim
-    fixed_tokens: int  # in no unit and no frame, yet always there: 3 that prime a chat's reply
     tokens: int  # exact count of the whole input, by the rules the answer is counted by

@@ -110,7 +110,6 @@ class _Reading:
             weight=weights[units.block],
             rows=tuple(self.rows),
             row_is_pinned=np.array(self.row_is_pinned, np.bool_),
-            fixed_tokens=self.reply,
             tokens=self.overhead + self.reply + self._count(units),
         )
 

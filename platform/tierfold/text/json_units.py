@@ -11,7 +11,7 @@ import numpy as np
 from tierfold.text.json_strings import cut_string
 from tierfold.text.json_structure import Mark, Structure, large_structure
 from tierfold.text.lengths import LENGTH_MAX, LENGTH_MIN
-from tierfold.text.pieces import Draft
+from tierfold.text.pieces import Cutting
 from tierfold.text.table import NO_FRAME, Joint, Kind
 
 CONTAINER_MAX = 400  # characters; a larger container is a frame
@@ -20,17 +20,17 @@ _ITEM_MIN = 24  # characters; shorter items of an array share a unit
 _SPACE = " \t\n\r"
 
 
-def cut_json(text: str, draft: Draft) -> None:
-    """Add the units of one JSON container, which must be valid, to the draft."""
+def cut_json(text: str, cutting: Cutting) -> None:
+    """Add the units of one JSON container, which must be valid, to the cutting."""
     if len(text.strip(_SPACE)) <= CONTAINER_MAX:
-        draft.add(len(text), kind=Kind.JSON, frame=NO_FRAME)
+        cutting.add(len(text), kind=Kind.JSON, frame=NO_FRAME)
         return
     structure = large_structure(text, length_max=CONTAINER_MAX)
-    walk = _Walk(text=text, structure=structure, draft=draft)
+    walk = _Walk(text=text, structure=structure, cutting=cutting)
     marks = structure.marks.tolist()
     for place, mark in zip(structure.places.tolist(), marks, strict=True):
         walk.step(place, mark)
-    draft.ends[-1] = len(text)
+    cutting.ends[-1] = len(text)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class _Walk:
 
     text: str
     structure: Structure
-    draft: Draft
+    cutting: Cutting
     at: int = 0  # end of the last unit
     frame: int = NO_FRAME  # of the innermost open container
     joint: Joint = Joint.TEXT  # of its children
@@ -68,7 +68,7 @@ class _Walk:
     def _open(self, end: int) -> None:
         """Begin a frame whose opening text ends here."""
         self.outer.append((self.frame, self.joint))
-        self.frame = self.draft.open_frame(self.frame)
+        self.frame = self.cutting.open_frame(self.frame)
         self._add(end, framing=True)
 
     def _close(self, end: int) -> None:
@@ -96,5 +96,5 @@ class _Walk:
         return int(quotes[last - 1]) + 1
 
     def _add(self, end: int, *, framing: bool = False) -> None:
-        self.draft.add(end, kind=Kind.JSON, frame=self.frame, framing=framing, joint=self.joint)
+        self.cutting.add(end, kind=Kind.JSON, frame=self.frame, framing=framing, joint=self.joint)
         self.at = end

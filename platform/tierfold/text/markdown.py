@@ -6,10 +6,10 @@ from typing import Protocol
 from tierfold.text.kinds import FENCE_LINE, TABLE_RULE
 from tierfold.text.lengths import join_short, split_long
 from tierfold.text.lines import cut_code, split_turn_or_block
-from tierfold.text.pieces import Draft
+from tierfold.text.pieces import Cutting
 from tierfold.text.prose import cut_prose
 from tierfold.text.table import NO_FRAME, Kind
-from tierfold.text.tables import cut_table
+from tierfold.text.tabular import cut_table
 
 _BLANK_LINES = re.compile(r"(?:[ \t\r]*\n)*")
 _OTHER_LINE = re.compile(r"^(?![ \t]*\|)", re.MULTILINE)
@@ -22,7 +22,7 @@ _FENCE_LENGTH_MAX = 2_000  # characters; above, no fence is small
 
 
 class _Adder(Protocol):
-    def __call__(self, text: str, start: int, stop: int, *, draft: Draft) -> None: ...
+    def __call__(self, text: str, start: int, stop: int, *, cutting: Cutting) -> None: ...
 
 
 def has_parts(text: str) -> bool:
@@ -30,18 +30,18 @@ def has_parts(text: str) -> bool:
     return _SPECIAL_LINE.search(text) is not None
 
 
-def cut_markdown(text: str, draft: Draft) -> None:
-    """Add the whole text to the draft: prose, and a frame for each fence and table."""
+def cut_markdown(text: str, cutting: Cutting) -> None:
+    """Add the whole text to the cutting: prose, and a frame for each fence and table."""
     at, search_from = 0, 0
     while (found := _SPECIAL_LINE.search(text, search_from)) is not None:
         start = found.start()
         stop, add = _part(text, start)
         if add is not None:
-            _add_prose(text, at, start, draft=draft)
-            add(text, start, stop, draft=draft)
+            _add_prose(text, at, start, cutting=cutting)
+            add(text, start, stop, cutting=cutting)
             at = stop
         search_from = stop
-    _add_prose(text, at, len(text), draft=draft)
+    _add_prose(text, at, len(text), cutting=cutting)
 
 
 def _part(text: str, start: int) -> tuple[int, _Adder | None]:
@@ -54,11 +54,11 @@ def _part(text: str, start: int) -> tuple[int, _Adder | None]:
     return _fence_stop(text, start), _add_fence
 
 
-def _add_prose(text: str, start: int, stop: int, *, draft: Draft) -> None:
+def _add_prose(text: str, start: int, stop: int, *, cutting: Cutting) -> None:
     if start < stop:
         ends = join_short(text, start, cut_prose(text, start, stop))
         ends = split_long(text, start, ends)
-        draft.add_all(ends, kind=Kind.PROSE, frame=NO_FRAME)
+        cutting.add_all(ends, kind=Kind.PROSE, frame=NO_FRAME)
 
 
 def _table_stop(text: str, start: int) -> int:
@@ -100,7 +100,7 @@ def _line_end(text: str, start: int) -> int:
     return len(text) if newline < 0 else newline + 1
 
 
-def _add_fence(text: str, start: int, stop: int, *, draft: Draft) -> None:
+def _add_fence(text: str, start: int, stop: int, *, cutting: Cutting) -> None:
     inner = _line_end(text, start)
     body = len(text[start:stop].rstrip()) + start
     last = text.rfind("\n", inner, body) + 1  # where the closing line begins, if there is one
@@ -110,11 +110,11 @@ def _add_fence(text: str, start: int, stop: int, *, draft: Draft) -> None:
     is_small = lines <= _SMALL_FENCE_LINES + 2 and stop - start <= _FENCE_LENGTH_MAX
     if is_small or stop - start <= _SMALL_FENCE_LENGTH or inner >= closing:
         ends = split_turn_or_block(text, start, [stop])
-        draft.add_all(ends, kind=Kind.CODE, frame=NO_FRAME)
+        cutting.add_all(ends, kind=Kind.CODE, frame=NO_FRAME)
         return
-    frame = draft.open_frame()
-    draft.add(inner, kind=Kind.CODE, frame=frame, framing=True)
+    frame = cutting.open_frame()
+    cutting.add(inner, kind=Kind.CODE, frame=frame, framing=True)
     ends = split_turn_or_block(text, inner, cut_code(text, inner, closing))
-    draft.add_all(ends, kind=Kind.CODE, frame=frame)
+    cutting.add_all(ends, kind=Kind.CODE, frame=frame)
     if closing < stop:
-        draft.add(stop, kind=Kind.CODE, frame=frame, framing=True)
+        cutting.add(stop, kind=Kind.CODE, frame=frame, framing=True)

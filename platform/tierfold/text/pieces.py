@@ -27,7 +27,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Cutting:
     """A cut with frames in the making."""
 
     ends: list[int] = field(default_factory=list)

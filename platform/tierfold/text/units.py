@@ -10,10 +10,10 @@ from tierfold.text.kinds import guess_kind
 from tierfold.text.lengths import LENGTH_MAX, join_short, split_long
 from tierfold.text.lines import cut_code, cut_dialogue, cut_log, split_turn_or_block
 from tierfold.text.markdown import cut_markdown, has_parts
-from tierfold.text.pieces import Draft, Pieces, with_borders
+from tierfold.text.pieces import Cutting, Pieces, with_borders
 from tierfold.text.prose import SENTENCE_MIN, cut_prose
 from tierfold.text.table import Kind
-from tierfold.text.tables import cut_table
+from tierfold.text.tabular import cut_table
 
 WHOLE_MAX = 64 * 1024  # characters; a part above is cut although its caller chose the borders
 
@@ -56,16 +56,16 @@ def _is_one_sentence(text: str) -> bool:
 
 
 def _cut_by_kind(text: str, kind: Kind) -> Pieces:
-    draft = Draft()
+    cutting = Cutting()
     if kind is Kind.JSON:
-        cut_json(text, draft)
+        cut_json(text, cutting)
     elif kind is Kind.TABLE:
-        cut_table(text, 0, len(text), draft=draft)
+        cut_table(text, 0, len(text), cutting=cutting)
     elif kind is Kind.PROSE and len(text) > LENGTH_MAX // 10 and has_parts(text):
-        cut_markdown(text, draft)
+        cut_markdown(text, cutting)
     else:
         ends = join_short(text, 0, _PLAIN[kind](text, 0, len(text)))
         is_prose = kind is Kind.PROSE
         ends = split_long(text, 0, ends) if is_prose else split_turn_or_block(text, 0, ends)
         return Pieces(kind=kind, ends=ends)
-    return Pieces(kind=kind, ends=draft.ends, shape=draft.shape)
+    return Pieces(kind=kind, ends=cutting.ends, shape=cutting.shape)

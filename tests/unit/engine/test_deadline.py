@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,7 @@ from tierfold.context import (
     TextSource,
 )
 from tierfold.engine import Engine, FakeClock
+from tierfold.errors import InvalidInputError
 from tierfold.processing import newest, tokens_of
 from tierfold.text import MARKER, token_counter
 from tierfold.wire import answer_body, parse_messages
@@ -144,6 +146,24 @@ def test_enough_time_reads_everything() -> None:
 def test_nothing_is_unread_where_the_caller_wants_all(fields: dict[str, Any]) -> None:
     """Pinned stages, bypass and a budget that shrinks nothing read the whole input."""
     assert not answer_to(SOURCES[0], **fields).usage.original_is_estimate
+
+
+def test_a_keep_mark_is_honoured_however_short_the_deadline() -> None:
+    """What must stay is in every answer, so a text with such a mark is read whole."""
+    answer = answer_to(TextSource(text=f"<keep>The code is 4711.</keep> {LONG}"))
+
+    assert "<keep>The code is 4711.</keep>" in answer.text
+
+
+def test_a_malformed_chat_is_refused_by_the_callers_own_row() -> None:
+    """A hurry must not shift the place that an error names."""
+    rows = list(chat_source().messages)
+    orphan = replace(rows[-2], tool_call_id="nobody")
+    chat = MessagesSource(messages=(*rows[:-2], orphan, rows[-1]))
+    with pytest.raises(InvalidInputError) as refused:
+        answer_to(chat)
+
+    assert f"messages[{len(rows) - 2}]" in refused.value.path
 
 
 def test_without_markers_the_unread_part_is_only_listed() -> None:

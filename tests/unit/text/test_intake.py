@@ -177,7 +177,6 @@ def test_a_call_and_its_results_share_a_frame() -> None:
     assert intake.units.frames.tokens[0] == _overhead(messages[:1])
     assert intake.units.frames.parent.tolist() == [NO_FRAME] * 4
     assert intake.units.frame.tolist() == [0, 1, 1, 2, 3]
-    assert intake.fixed_tokens == 3
 
 
 def test_an_exchange_is_a_group_and_so_is_each_result() -> None:

@@ -2,28 +2,28 @@
 
 from tierfold.text.kinds import TABLE_RULE
 from tierfold.text.lengths import join_short, split_long
-from tierfold.text.pieces import Draft
+from tierfold.text.pieces import Cutting
 from tierfold.text.table import NO_FRAME, Kind
 
 _CELL_LINES_MAX = 50  # a quote left open must not swallow the table
 _ROW_MAX = 4_000  # characters
 
 
-def cut_table(text: str, start: int, stop: int, *, draft: Draft) -> None:
-    """Add the table `text[start:stop]` to the draft as one frame."""
+def cut_table(text: str, start: int, stop: int, *, cutting: Cutting) -> None:
+    """Add the table `text[start:stop]` to the cutting as one frame."""
     ends = _row_ends(text, start, stop)
     header = 1
     if len(ends) > 1 and TABLE_RULE.match(text[ends[0] : ends[1]].rstrip("\n")):
         header = 2
     if len(ends) <= header:
-        draft.add_all(ends, kind=Kind.TABLE, frame=NO_FRAME)
+        cutting.add_all(ends, kind=Kind.TABLE, frame=NO_FRAME)
         return
-    frame = draft.open_frame()
+    frame = cutting.open_frame()
     for end in ends[:header]:
-        draft.add(end, kind=Kind.TABLE, frame=frame, framing=True)
+        cutting.add(end, kind=Kind.TABLE, frame=frame, framing=True)
     body = ends[header - 1]
     rows = split_long(text, body, join_short(text, body, ends[header:]), length_max=_ROW_MAX)
-    draft.add_all(rows, kind=Kind.TABLE, frame=frame)
+    cutting.add_all(rows, kind=Kind.TABLE, frame=frame)
 
 
 def _row_ends(text: str, start: int, stop: int) -> list[int]:
