@@ -6,17 +6,42 @@ TierfoldError
 │   ├── BudgetTooSmallError    what must be kept does not fit; carries the minimum
 │   ├── UnknownStageError      a pinned stage does not exist; lists those that do
 │   ├── TooLargeError          a limit of size, count or depth is passed
-│   └── UnauthorizedError      no key, or one that nobody has
+│   ├── UnauthorizedError      no key, or one that nobody has
+│   ├── UnknownContextError    no stored context has this id, or it has expired
+│   ├── UnknownHandleError     nothing stored has this handle any more
+│   ├── ContextExistsError     a context with this id is there already
+│   ├── VersionConflictError   the context has another version; carries the current one
+│   ├── KeyReusedError         the idempotency key came with another request before
+│   └── KeyInFlightError       the same change is being made at this moment
 ├── OverloadError          we are at fault, for now; try again after `retry_after_s`
+│   └── ShardUnavailableError  the shard that holds the context does not answer
+├── StorageFullError       the disk takes nothing more; what is stored can still be read
+├── CorruptError           a stored value is not what was written; names it
+├── ObjectStoreError       the object store does not answer or refuses us
 └── SetupError             this machine or installation lacks something; says how to mend it
+    ├── StoreLockedError       another process has the store open; carries its address
+    └── FormatTooNewError      the store was written by a newer tierfold
 """
+
+from typing import Any
 
 
 class TierfoldError(Exception):
-    """Something tierfold foresaw went wrong."""
+    """Something tierfold foresaw went wrong; travels between processes with all it carries."""
 
     title = "tierfold error"
     status = 500
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how to rebuild it: constructors take what they like, pickle would call them."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[TierfoldError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class CallerError(TierfoldError):
@@ -93,6 +118,78 @@ class UnauthorizedError(CallerError):
         super().__init__("no valid API key: send `Authorization: Bearer <key>`")
 
 
+class UnknownContextError(CallerError):
+    """No stored context has this id."""
+
+    title = "unknown context"
+    status = 404
+
+    def __init__(self, context: str) -> None:
+        super().__init__(f"there is no context {context!r}: create it first, or it has expired")
+        self.context = context
+
+
+class UnknownHandleError(CallerError):
+    """Nothing stored has this handle: the context was deleted or written anew."""
+
+    title = "unknown handle"
+    status = 404
+
+    def __init__(self, handle: str) -> None:
+        super().__init__(
+            f"nothing stored has the handle {handle!r}: its context was deleted or written anew"
+        )
+        self.handle = handle
+
+
+class ContextExistsError(CallerError):
+    """A context with this id is there already."""
+
+    title = "context exists"
+    status = 409
+
+    def __init__(self, context: str) -> None:
+        super().__init__(f"context {context!r} exists: append to it, or create one without an id")
+        self.context = context
+
+
+class VersionConflictError(CallerError):
+    """The context is not at the version the caller named."""
+
+    title = "version conflict"
+    status = 412
+
+    def __init__(self, context: str, *, asked: int, current: int) -> None:
+        super().__init__(
+            f"context {context!r} is at version {current}, not {asked}: read it and try again"
+        )
+        self.context = context
+        self.asked = asked
+        self.current = current
+
+
+class KeyReusedError(CallerError):
+    """The idempotency key was used for another request."""
+
+    title = "idempotency key reused"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this idempotency key came with another request before: use a fresh key for each change"
+        )
+
+
+class KeyInFlightError(CallerError):
+    """The same change is being made at this moment."""
+
+    title = "idempotency key in flight"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("a request with this idempotency key is under way: ask again in a moment")
+
+
 class OverloadError(TierfoldError):
     """More work waits than can be done in time."""
 
@@ -106,8 +203,80 @@ class OverloadError(TierfoldError):
         self.retry_after_s = retry_after_s
 
 
+class ShardUnavailableError(OverloadError):
+    """The shard that holds the context does not answer."""
+
+    title = "shard unavailable"
+
+    def __init__(self, *, retry_after_s: int = 1) -> None:
+        super().__init__(retry_after_s=retry_after_s)
+        self.args = (f"the shard of this context does not answer: retry in {retry_after_s} s",)
+
+
+class StorageFullError(TierfoldError):
+    """The disk takes nothing more."""
+
+    title = "storage full"
+    status = 507
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where} is full: nothing of this change was stored, and all before it can be read; "
+            "free disk space or delete contexts"
+        )
+
+
+class CorruptError(TierfoldError):
+    """A stored value is not what was written."""
+
+    title = "stored value damaged"
+    status = 500
+
+    def __init__(self, *, what: str, problem: str) -> None:
+        super().__init__(f"{what}: {problem}; `tierfold doctor --store` lists all that is damaged")
+        self.what = what
+        self.problem = problem
+
+
+class ObjectStoreError(TierfoldError):
+    """The object store does not answer or refuses us."""
+
+    title = "object store unavailable"
+    status = 503
+
+    def __init__(self, *, url: str, problem: str) -> None:
+        super().__init__(f"object store {url}: {problem}")
+        self.url = url
+
+
 class SetupError(TierfoldError):
     """The installation or the machine lacks something."""
 
     title = "setup incomplete"
     status = 500
+
+
+class StoreLockedError(SetupError):
+    """Another process has the store open."""
+
+    title = "store in use"
+
+    def __init__(self, path: str, *, pid: int, url: str | None) -> None:
+        talk = f"talk to it at {url}" if url else "close it there first"
+        super().__init__(f"{path} is open in process {pid}: {talk}")
+        self.path = path
+        self.pid = pid
+        self.url = url
+
+
+class FormatTooNewError(SetupError):
+    """The store was written by a newer tierfold."""
+
+    title = "store is newer"
+
+    def __init__(self, *, what: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{what} has format {found}, and this tierfold knows {known}: install a newer one"
+        )
+        self.found = found
+        self.known = known

@@ -1,5 +1,8 @@
 """What the core asks of the world; each port has one real and one fake adapter."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -12,4 +15,117 @@ class Clock(Protocol):
 
     def cpu_ms(self) -> float:
         """Return the milliseconds of CPU this thread has used."""
+        ...
+
+
+class WallClock(Protocol):
+    """Time that is stored: creation, change, expiry."""
+
+    def unix_ms(self) -> int:
+        """Return milliseconds since 1970."""
+        ...
+
+
+class Family(StrEnum):
+    """The key spaces of one shard's database; what each holds stands in `engine/shard/keys.py`."""
+
+    META = "meta"
+    HEAD = "head"
+    CATALOGUE = "catalogue"
+    REFERENCE = "reference"
+    BODY = "body"
+    BLOCK = "block"
+    DICTIONARY = "dictionary"
+    EXPIRY = "expiry"
+    OUTBOX = "outbox"
+    SEARCH = "search"
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes that happen together or not at all, in the order they were added."""
+
+    puts: dict[tuple[Family, bytes], bytes | None] = field(default_factory=dict)  # None deletes
+
+    def put(self, family: Family, key: bytes, value: bytes) -> None:
+        """Write a value."""
+        self.puts[family, key] = value
+
+    def delete(self, family: Family, key: bytes) -> None:
+        """Remove a key, whether or not it is there."""
+        self.puts[family, key] = None
+
+    def __len__(self) -> int:
+        """Return the number of keys changed."""
+        return len(self.puts)
+
+
+class KeyValues(Protocol):
+    """An ordered map per family, on one disk; safe to read while another thread writes.
+
+    Every value is stored with a format number and a checksum of its own. Reads raise CorruptError
+    for a value that is not what was written, writes StorageFullError, and then nothing of the batch
+    is there. Keys are ordered as bytes.
+    """
+
+    def get(self, family: Family, key: bytes) -> bytes | None:
+        """Return a value, or None."""
+        ...
+
+    def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values of some keys in their order."""
+        ...
+
+    def scan(
+        self, family: Family, prefix: bytes, *, after: bytes = b"", descending: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield keys that begin with the prefix, and their values, in order.
+
+        `after` is a whole key: only keys beyond it in the direction of the scan are yielded.
+        """
+        ...
+
+    def write(self, batch: Batch, *, durable: bool = True) -> None:
+        """Make the changes; when it returns and `durable`, they survive a crash of the machine."""
+        ...
+
+    def compact(self) -> None:
+        """Give back the space of what was deleted; takes as long as it takes."""
+        ...
+
+    def size_bytes(self) -> dict[Family, int]:
+        """Return the bytes on disk of each family, logs left out."""
+        ...
+
+    def close(self) -> None:
+        """Stop; a second time does nothing."""
+        ...
+
+
+class Objects(Protocol):
+    """An object store; every method raises ObjectStoreError when it does not answer."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, without credentials."""
+        ...
+
+    def put_new(self, key: str, body: bytes) -> bool:
+        """Store an object durably unless the key is taken; False where it is."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, or None."""
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that begin with the prefix, in order."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects, whether or not they are there."""
+        ...
+
+    def close(self) -> None:
+        """Stop."""
         ...

@@ -1,0 +1,108 @@
+"""Handles: names under which what was left out of a stored context can be brought back.
+
+A handle says where: the context, a run of items, and, inside a single item, a run of characters. A
+check over the items' names keeps it from ever bringing back something else; where a context was
+written anew and its items stand elsewhere, they are found by it.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tierfold.context.identity import DIGEST_BYTES, slot_of
+from tierfold.errors import UnknownHandleError
+
+CHECK_BYTES = 4
+
+_PREFIX = "h_"
+_MORE = 0x80
+_LOW = 0x7F
+_VARINT_BYTES_MAX = 9
+_FIELDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """A run of items of one context, or of characters inside one of them."""
+
+    digest: bytes  # of the context
+    first: int  # index of the first item
+    count: int  # items; 1 where it points into one
+    part: int | None = None  # index in the row's content list; None is the content itself
+    start: int = 0  # first character
+    end: int = 0  # one past the last; 0 is all of the items
+    check: bytes  # of the items' names
+
+    @property
+    def slot(self) -> int:
+        """Where its context lives."""
+        return slot_of(self.digest)
+
+    def encode(self) -> str:
+        """Return the handle as callers see it: 22 to 40 characters that fit a path."""
+        part = 0 if self.part is None else self.part + 1
+        fields = (self.first, self.count, part, self.start, self.end)
+        packed = self.digest + b"".join(map(_varint, fields)) + self.check
+        return _PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> "Handle":
+        """Return the handle a caller sent; raises UnknownHandleError for what never was one."""
+        try:
+            packed = _unpacked(text)
+            fields, at = _fields(packed)
+        except (ValueError, binascii.Error, IndexError) as error:
+            raise UnknownHandleError(text[:80]) from error
+        first, count, part, start, end = fields
+        if len(packed) - at != CHECK_BYTES or count < 1 or start > end:
+            raise UnknownHandleError(text[:80])
+        return cls(
+            digest=packed[:DIGEST_BYTES],
+            first=first,
+            count=count,
+            part=part - 1 if part else None,
+            start=start,
+            end=end,
+            check=packed[at:],
+        )
+
+
+def check_of(names: Sequence[bytes]) -> bytes:
+    """Return the check of some items' names."""
+    return hashlib.blake2b(b"".join(names), digest_size=CHECK_BYTES).digest()
+
+
+def _unpacked(text: str) -> bytes:
+    if not text.startswith(_PREFIX):
+        raise ValueError(text)
+    encoded = text[len(_PREFIX) :].encode("ascii")
+    return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+
+
+def _fields(packed: bytes) -> tuple[list[int], int]:
+    fields: list[int] = []
+    at = DIGEST_BYTES
+    for _ in range(_FIELDS):
+        value = shift = 0
+        while True:
+            byte = packed[at]
+            at += 1
+            value |= (byte & _LOW) << shift
+            shift += 7
+            if not byte & _MORE:
+                break
+            if shift > 7 * _VARINT_BYTES_MAX:
+                raise ValueError(value)
+        fields.append(value)
+    return fields, at
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > _LOW:
+        encoded.append(value & _LOW | _MORE)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

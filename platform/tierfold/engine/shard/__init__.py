@@ -1,0 +1,1 @@
+"""The shard: everything stored of some slots, as one class without Ray."""

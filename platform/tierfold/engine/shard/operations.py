@@ -1,0 +1,317 @@
+"""What a shard is asked and what it answers; plain values that travel between processes.
+
+Many operations travel in one call; each has its own result, in the same order, and an expected
+failure is a result too: a TierfoldError.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tierfold.context.identity import ContextKey
+from tierfold.context.manifest import Change, Shape
+from tierfold.context.segment import Item, Name, Segment
+from tierfold.context.stored import ContextInfo
+from tierfold.errors import TierfoldError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed:
+    """An idempotency key and the request it came with, as hashes of 64 bit."""
+
+    key: bytes
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Make a context; ContextExistsError where there is one. Answers Changed."""
+
+    context: ContextKey
+    shape: Shape
+    items: tuple[Item, ...] = ()
+    about: Segment | None = None
+    ttl_ms: int = 0
+    pinned_until_ms: int = 0
+    keyed: Keyed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Add items at the end. Answers Changed."""
+
+    context: ContextKey
+    items: tuple[Item, ...]
+    if_version: int | None = None
+    keyed: Keyed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace:
+    """Make the list these names, of which `items` are believed to be new here.
+
+    Where the present list is a beginning of the new one, this is an append. Answers Changed, or
+    Need when bodies are missing: then the same operation is sent again with those items.
+    """
+
+    context: ContextKey
+    names: tuple[Name, ...]
+    items: tuple[Item, ...]
+    size_bytes: int  # of all items that the names stand for
+    if_version: int | None = None
+    keyed: Keyed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """Change what is kept besides the items; None leaves a field as it is. Answers Changed."""
+
+    context: ContextKey
+    about: Segment | None = None
+    ttl_ms: int | None = None
+    pinned_until_ms: int | None = None
+    if_version: int | None = None
+    keyed: Keyed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Remove the context from every tier and index. Answers Deleted."""
+
+    context: ContextKey
+    if_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetInfo:
+    """Answers ContextInfo."""
+
+    context: ContextKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetVersion:
+    """Answers Version; the cheapest of all: one read of the head. UnknownContextError too."""
+
+    context: ContextKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadItems:
+    """Read a range of items and no more than that. Answers Items."""
+
+    context: ContextKey
+    start: int = 0
+    stop: int | None = None  # None is the end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSince:
+    """Bring a reader that has `items` items with this chain up to date. Answers Items.
+
+    `start` of the answer is `items` where what the reader has is still the beginning, else 0.
+    With `shared`, the answer may name a file in the node's shared memory instead of bodies.
+    """
+
+    context: ContextKey
+    items: int = 0
+    chain: bytes = b""
+    shared: str = ""  # the tokenizer whose working set the reader could map; "" maps none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadHandle:
+    """Bring back what a handle names. Answers Items: `start` is where they stand now."""
+
+    tenant: str
+    handle: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListContexts:
+    """List a tenant's contexts in the order of their ids. Answers Listed."""
+
+    tenant: str
+    after: str = ""
+    limit: int = 20
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Find segments by the words of a query. Answers Hits."""
+
+    tenant: str
+    query: str
+    limit: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetTiers:
+    """Answers TiersReport."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Check every reference and every checksum. Answers AuditReport; may take minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compact:
+    """Seal, defragment and give disk space back now. Answers Done."""
+
+
+Changing = Create | Append | Replace | Patch | Delete
+Reading = (
+    GetInfo | GetVersion | ReadItems | ReadSince | ReadHandle | ListContexts | Search | GetTiers
+)
+Upkeep = Audit | Compact
+Operation = Changing | Reading | Upkeep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """The context after a change."""
+
+    info: ContextInfo
+    was_made_before: bool = False  # the idempotency key is known: nothing was done again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Bodies the shard lacks."""
+
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """It is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The upkeep is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """Which state a context is in; two states of one context never share both."""
+
+    version: int
+    chain: bytes
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """Some items of a context as whole bodies, split ones joined."""
+
+    info: ContextInfo
+    start: int
+    bodies: tuple[bytes, ...] = field(repr=False)
+    tier: str  # the lowest tier that was read: "L2", "L3" or "L4"
+    shared: str = ""  # path of a mapped working set of this version; then there are no bodies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One page of a listing."""
+
+    contexts: tuple[ContextInfo, ...]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One segment found."""
+
+    context: str  # id
+    item: int  # index in that context now
+    score: float
+    text: str = field(repr=False)  # the item's text, cut to what a person reads
+    handle: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """What was found, the best first, and what is not searched yet."""
+
+    hits: tuple[Hit, ...]
+    segments_waiting: int  # written, not in the index yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierReport:
+    """One tier of one shard."""
+
+    tier: str  # L1 to L4
+    size_bytes: int
+    limit_bytes: int | None
+    items: int  # contexts in L1; blocks in L2; segments in L3; objects in L4
+    hits: int  # reads that ended here
+    latency_ms_p50: float | None  # of those reads
+    latency_ms_p99: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiersReport:
+    """The tiers of one shard, and what waits to move down."""
+
+    tiers: tuple[TierReport, ...]
+    contexts: int
+    search_bytes: int  # of the search index, a cache
+    backlog_blocks: int  # not in L4 yet
+    backlog_contexts: int  # changed since L4 has them
+    unsealed_bytes: int  # in rows, not in a block yet
+    object_store: str  # URL, "" where there is none
+    object_store_problem: str  # why the last try failed, "" where it did not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something an audit found."""
+
+    kind: str  # corrupt | missing | garbage | dangling
+    what: str  # the key or name, in hex
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """What was checked and what is wrong."""
+
+    contexts: int
+    references: int
+    segments: int
+    blocks: int
+    findings: tuple[Finding, ...]
+
+
+Result = (
+    Changed
+    | Need
+    | Deleted
+    | Done
+    | Version
+    | Items
+    | ContextInfo
+    | Listed
+    | Hits
+    | TiersReport
+    | AuditReport
+    | TierfoldError
+)
+
+
+class ShardLink(Protocol):
+    """A way to one shard, in this process or another."""
+
+    def call(self, operations: Sequence[Operation]) -> list[Result]:
+        """Return one result per operation, in order."""
+        ...
+
+
+def change_made(keyed: Keyed, version: int) -> Change:
+    """Return what the head remembers of a change under a key."""
+    return Change(key=keyed.key, fingerprint=keyed.fingerprint, version=version)
