@@ -64,8 +64,44 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TierSettings:
+    """How much each memory tier may hold, and when what moves; per process or per shard."""
+
+    l0_bytes_max: int = 256 * _MIB  # working sets in one serving process
+    l1_bytes_max: int = 256 * _MIB  # mapped working sets of one shard
+    l2_bytes_max: int = 128 * _MIB  # compressed blocks in one shard's memory
+    l3_bytes_max: int | None = None  # of one shard's disk; None leaves it to the disk
+    high_watermark: float = 0.90  # of a tier's bytes: above it, victims move down
+    low_watermark: float = 0.85  # down to here
+    seal_bytes: int = 64 * 1024  # of open rows of one tenant: a block's worth is sealed at once
+    seal_age_ms: int = 30_000  # open rows that have not changed for so long are sealed too
+    free_disk_bytes_min: int = 256 * _MIB  # writes are refused before the disk is really full
+
+    def __post_init__(self) -> None:
+        """Check the relations between the marks."""
+        if not 0 < self.low_watermark < self.high_watermark <= 1:
+            msg = "low_watermark must be below high_watermark, both between 0 and 1"
+            raise InvalidInputError(msg, path="tiers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreLimits:
+    """What may be stored and what may wait; each number is refused by name when passed."""
+
+    item_bytes_max: int = 32 * _MIB  # of one item's canonical content, split from 64 KiB on
+    items_max: int = 4_000_000  # of one context: its spine is 16 KiB by then
+    metadata_bytes_max: int = 16 * 1024  # of title and metadata together
+    page_max: int = 100  # contexts in one page of a listing, hits of a search
+    session_age_ms_max: float = 1000.0  # since home confirmed a version, for `session`
+    changes_waiting_max: int = 4096  # in a shard's write queue
+    round_bytes_max: int = 8 * _MIB  # written with one fsync
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole tree."""
 
     limits: Limits = field(default_factory=Limits)
     prices: Prices = field(default_factory=Prices)
+    store: StoreLimits = field(default_factory=StoreLimits)
+    tiers: TierSettings = field(default_factory=TierSettings)

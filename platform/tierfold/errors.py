@@ -17,6 +17,7 @@ TierfoldError
 │   └── ShardUnavailableError  the shard that holds the context does not answer
 ├── StorageFullError       the disk takes nothing more; what is stored can still be read
 ├── CorruptError           a stored value is not what was written; names it
+│   └── MissingDictionaryError the dictionary it was packed with is not here; carries its id
 ├── ObjectStoreError       the object store does not answer or refuses us
 └── SetupError             this machine or installation lacks something; says how to mend it
     ├── StoreLockedError       another process has the store open; carries its address
@@ -236,6 +237,18 @@ class CorruptError(TierfoldError):
         super().__init__(f"{what}: {problem}; `tierfold doctor --store` lists all that is damaged")
         self.what = what
         self.problem = problem
+
+
+class MissingDictionaryError(CorruptError):
+    """A stored value was packed with a dictionary that is not here."""
+
+    title = "dictionary missing"
+
+    def __init__(self, *, what: str, dictionary: bytes) -> None:
+        super().__init__(
+            what=what, problem=f"it needs the dictionary {dictionary.hex()}, which is not here"
+        )
+        self.dictionary = dictionary
 
 
 class ObjectStoreError(TierfoldError):

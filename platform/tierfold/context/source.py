@@ -52,4 +52,12 @@ class DocumentSource:
     priority: float = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextSource:
+    """A stored context, by its id; read before the engine sees it."""
+
+    id: str
+    priority: float = 1.0
+
+
 Source = TextSource | MessagesSource | DocumentSource

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tierfold.context.canonical import canonical_json, json_of
 from tierfold.context.manifest import Head
+from tierfold.context.segment import Segment, SegmentKind, segment
+from tierfold.errors import TooLargeError
 
 Consistency = Literal["session", "latest", "any"]
 
@@ -38,3 +41,25 @@ class ContextInfo:
     def etag(self) -> str:
         """The version as HTTP's entity tag."""
         return f'"{self.head.version}"'
+
+
+def about_segment(
+    title: str, metadata: Mapping[str, Any], *, size_bytes_max: int, is_kept: bool = False
+) -> Segment | None:
+    """Return title and metadata as a segment; None where there is neither, unless it is kept."""
+    if not (title or metadata or is_kept):
+        return None
+    content = canonical_json({"metadata": metadata, "title": title}, path="metadata")
+    if len(content) > size_bytes_max:
+        raise TooLargeError(
+            what="bytes of title and metadata", size=len(content), limit=size_bytes_max
+        )
+    return segment(SegmentKind.ABOUT, content)
+
+
+def about_of(body: bytes | None) -> About:
+    """Return what an ABOUT body says."""
+    if body is None:
+        return About()
+    value = json_of(body)
+    return About(title=value["title"], metadata=value["metadata"])
