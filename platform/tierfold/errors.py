@@ -20,6 +20,7 @@ TierfoldError
 │   └── MissingDictionaryError the dictionary it was packed with is not here; carries its id
 ├── ObjectStoreError       the object store does not answer or refuses us
 └── SetupError             this machine or installation lacks something; says how to mend it
+    ├── ServerUnreachableError no server answers at the URL; says how to start one
     ├── StoreLockedError       another process has the store open; carries its address
     └── FormatTooNewError      the store was written by a newer tierfold
 """
@@ -233,10 +234,11 @@ class CorruptError(TierfoldError):
     title = "stored value damaged"
     status = 500
 
-    def __init__(self, *, what: str, problem: str) -> None:
+    def __init__(self, *, what: str, problem: str, key: bytes | None = None) -> None:
         super().__init__(f"{what}: {problem}; `tierfold doctor --store` lists all that is damaged")
         self.what = what
         self.problem = problem
+        self.key = key  # of the value in its family, where a `KeyValues` found it damaged
 
 
 class MissingDictionaryError(CorruptError):
@@ -267,6 +269,18 @@ class SetupError(TierfoldError):
 
     title = "setup incomplete"
     status = 500
+
+
+class ServerUnreachableError(SetupError):
+    """No server answers at a URL."""
+
+    title = "server unreachable"
+
+    def __init__(self, url: str, *, problem: str) -> None:
+        super().__init__(
+            f"no server answers at {url} ({problem}): `tierfold up` starts one on this machine"
+        )
+        self.url = url
 
 
 class StoreLockedError(SetupError):

@@ -28,6 +28,7 @@ class LeftOut:
     start: int  # first character of that text
     end: int  # one past the last
     tokens: int
+    handle: str | None = None  # brings it back, where it is of a stored context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

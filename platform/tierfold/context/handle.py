@@ -1,6 +1,8 @@
 """Handles: names under which what was left out of a stored context can be brought back.
 
-A handle says where: the context, a run of items, and, inside a single item, a run of characters. A
+A handle says where: the context, a run of items, and in them a run of characters. Characters are
+counted from the begin of the first item's text: in a row of a chat, that of its content or of one
+text in its content list; parts and pieces of a text are one text, the items' texts joined. A
 check over the items' names keeps it from ever bringing back something else; where a context was
 written anew and its items stand elsewhere, they are found by it.
 """
@@ -21,17 +23,18 @@ _MORE = 0x80
 _LOW = 0x7F
 _VARINT_BYTES_MAX = 9
 _FIELDS = 5
+_SHORT = tuple(bytes((value,)) for value in range(_MORE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """A run of items of one context, or of characters inside one of them."""
+    """A run of items of one context, or of characters in their text."""
 
     digest: bytes  # of the context
     first: int  # index of the first item
-    count: int  # items; 1 where it points into one
+    count: int  # items; 1 where it points into a row of a chat
     part: int | None = None  # index in the row's content list; None is the content itself
-    start: int = 0  # first character
+    start: int = 0  # first character of the items' text
     end: int = 0  # one past the last; 0 is all of the items
     check: bytes  # of the items' names
 
@@ -100,6 +103,8 @@ def _fields(packed: bytes) -> tuple[list[int], int]:
 
 
 def _varint(value: int) -> bytes:
+    if value <= _LOW:
+        return _SHORT[value]
     encoded = bytearray()
     while value > _LOW:
         encoded.append(value & _LOW | _MORE)

@@ -7,7 +7,7 @@ from tierfold.context.budget import UNLIMITED, Budget
 from tierfold.context.source import Source
 from tierfold.errors import InvalidInputError
 
-Markers = Literal["none", "short"]
+Markers = Literal["none", "short", "handles"]
 Tokenizer = Literal["o200k", "cl100k"]
 
 

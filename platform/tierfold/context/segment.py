@@ -97,6 +97,13 @@ def item(kind: SegmentKind, content: bytes) -> Item:
     return Item(segment(SegmentKind.SPLIT, names), pieces)
 
 
+def item_name(body: bytes) -> Name:
+    """Return the name of the item whose whole body this is, pieces joined."""
+    if len(body) - 1 <= PIECE_BYTES_MAX:
+        return name_of(body)
+    return item(kind_of(body), body[1:]).segment.name
+
+
 def joined(pieces: Sequence[bytes]) -> bytes:
     """Return the body of a split item, given the bodies of its pieces in order."""
     return b"".join(piece[1:] for piece in pieces)

@@ -7,6 +7,7 @@ from tierfold.processing.latency import LatencyModel, nominal_ms
 from tierfold.processing.left_out import left_out
 from tierfold.processing.limits import TokenLimit, require_memory, token_limit
 from tierfold.processing.pipeline import Draft, Pipeline
+from tierfold.processing.places import Places
 from tierfold.processing.prepared import Prepared
 from tierfold.processing.stages import Balanced, Fast, Stage, Stages
 from tierfold.processing.unread import Newest, characters_of, has_keep_mark, newest
@@ -21,6 +22,7 @@ __all__ = [
     "LatencyModel",
     "Newest",
     "Pipeline",
+    "Places",
     "Prepared",
     "Shown",
     "Stage",

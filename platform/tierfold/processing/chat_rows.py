@@ -6,9 +6,17 @@ from dataclasses import replace
 import numpy as np
 
 from tierfold.context import Message, MessagesSource, Source, TextPart
+from tierfold.processing.layout import Layout
+from tierfold.processing.marking import Marking
 from tierfold.text import MARKER, BoolArray, Intake, TokenCounter, message_overhead
 
-GAP_ROW = Message(role="user", content=MARKER, raw={"role": "user", "content": MARKER})
+
+def gap_row(marker: str) -> Message:
+    """Return the row that stands for rows left out."""
+    return Message(role="user", content=marker, raw={"role": "user", "content": marker})
+
+
+GAP_ROW = gap_row(MARKER)
 
 TextOf = Callable[[int], str | None]  # text of a block in the answer, None where it has none
 
@@ -17,71 +25,71 @@ class ChatRows:
     """The rows of every chat of one intake."""
 
     def __init__(
-        self, sources: tuple[Source, ...], intake: Intake, counter: TokenCounter, *, marker: str
+        self,
+        sources: tuple[Source, ...],
+        intake: Intake,
+        layout: Layout,
+        *,
+        counter: TokenCounter,
+        marking: Marking,
     ) -> None:
+        self._sources = sources
         self._intake = intake
-        self._marks_gaps = bool(marker)
-        self._blocks_of_row: list[list[int]] = [[] for _ in intake.rows]
-        self._messages: list[Message] = []
-        for row in intake.rows:
-            chat = sources[row.source]
-            assert isinstance(chat, MessagesSource)  # only chats have rows
-            self._messages.append(chat.messages[row.message])
-        self._place_blocks()
-        overheads = [message_overhead(message, counter) for message in self._messages]
-        self._overhead = np.array(overheads, np.int64)
-        self._frame = np.array([row.frame for row in intake.rows], np.int32)
-        self._source = np.array([row.source for row in intake.rows], np.int32)
-        self._gap_tokens = message_overhead(GAP_ROW, counter) + counter.count(MARKER)
+        self._layout = layout
+        self._counter = counter
+        self._marking = marking
+        self._gap_overhead = message_overhead(GAP_ROW, counter)
 
     def tokens(self, opened: BoolArray) -> int:
         """Return what the rows cost besides their texts, marker rows included."""
-        is_kept = opened[self._frame]
-        gaps = int((self._opens_gap(is_kept)).sum()) if self._marks_gaps else 0
-        return int(self._overhead[is_kept].sum()) + gaps * self._gap_tokens
+        if not len(self._intake.rows):
+            return 0
+        is_kept = opened[self._layout.row_frame]
+        tokens = int(self._intake.row_overhead[is_kept].sum())
+        if not self._marking.tokens:
+            return tokens
+        markers = [self._marking.of_rows(*gap) for gap in self._gaps(is_kept)]
+        counts = {marker: self._counter.count(marker) for marker in set(markers)}
+        return tokens + sum(self._gap_overhead + counts[marker] for marker in markers)
 
     def kept_blocks(self, opened: BoolArray) -> Iterator[int]:
         """Yield the blocks of the rows that are in the answer."""
-        for row in np.flatnonzero(opened[self._frame]).tolist():
-            yield from self._blocks_of_row[row]
+        blocks_of_row = self._layout.blocks_of_row
+        for row in np.flatnonzero(opened[self._layout.row_frame]).tolist():
+            yield from blocks_of_row[row]
 
     def messages(self, source: int, opened: BoolArray, text_of: TextOf) -> tuple[Message, ...]:
-        """Return one chat's rows with their new texts."""
-        return tuple(
-            GAP_ROW if row is None else self._with_texts(row, text_of)
-            for row in self._plan(source, opened)
-        )
+        """Return one chat's rows with their new texts; runs of dropped ones are marked."""
+        is_kept = opened[self._layout.row_frame]
+        gaps = dict(self._gaps(is_kept)) if self._marking.tokens else {}
+        messages: list[Message] = []
+        for row in np.flatnonzero(self._layout.row_source == source).tolist():
+            if is_kept[row]:
+                messages.append(self._with_texts(row, text_of))
+            elif row in gaps:
+                messages.append(gap_row(self._marking.of_rows(row, gaps[row])))
+        return tuple(messages)
 
-    def _plan(self, source: int, opened: BoolArray) -> list[int | None]:
-        """Return the rows kept, and None for every run of dropped ones that is marked."""
-        is_kept = opened[self._frame]
-        opens_gap = self._opens_gap(is_kept)
-        plan: list[int | None] = []
-        for index in np.flatnonzero(self._source == source).tolist():
-            if is_kept[index]:
-                plan.append(index)
-            elif self._marks_gaps and opens_gap[index]:
-                plan.append(None)
-        return plan
+    def _gaps(self, is_kept: BoolArray) -> list[tuple[int, int]]:
+        """Return the runs of dropped rows of one chat each: the first row, and how many."""
+        source = self._layout.row_source
+        breaks = np.flatnonzero((source[1:] != source[:-1]) | (is_kept[1:] != is_kept[:-1])) + 1
+        first = np.concatenate(([0], breaks))
+        count = np.diff(np.append(first, len(is_kept)))
+        dropped = ~is_kept[first]
+        return list(zip(first[dropped].tolist(), count[dropped].tolist(), strict=True))
 
-    def _opens_gap(self, is_kept: BoolArray) -> BoolArray:
-        """Return the dropped rows whose predecessor in the same chat is not dropped."""
-        opens = ~is_kept
-        same_chat = self._source[1:] == self._source[:-1]
-        opens[1:] &= ~(same_chat & ~is_kept[:-1])
-        return opens
-
-    def _place_blocks(self) -> None:
-        row_of = {(row.source, row.message): index for index, row in enumerate(self._intake.rows)}
-        for block, each in enumerate(self._intake.blocks):
-            if each.origin.message is not None:
-                row = row_of[each.origin.source, each.origin.message]
-                self._blocks_of_row[row].append(block)
+    def _message(self, row: int) -> Message:
+        place = self._intake.rows[row]
+        chat = self._sources[place.source]
+        assert isinstance(chat, MessagesSource)  # only chats have rows
+        return chat.messages[place.message]
 
     def _with_texts(self, row: int, text_of: TextOf) -> Message:
-        message = self._messages[row]
+        message = self._message(row)
         texts = {
-            self._intake.blocks[b].origin.part: text_of(b) or "" for b in self._blocks_of_row[row]
+            self._intake.blocks[b].origin.part: text_of(b) or ""
+            for b in self._layout.blocks_of_row[row]
         }
         if not texts:
             return message

@@ -15,18 +15,13 @@ from tierfold.optimizer import (
     Problem,
     Selection,
     cost,
-    frame_levels,
     opened_frames,
     select,
     with_framing,
 )
 from tierfold.processing.assembly import Assembler, Shown
-from tierfold.processing.rendering import LINE_KINDS
-from tierfold.text import NO_FRAME, BoolArray, FloatArray, Intake, IntArray, Joint
+from tierfold.text import BoolArray, FloatArray, Intake
 
-_LINE_GAP_TOKENS = 2  # `[…]` and its line break
-_ITEM_GAP_TOKENS = 4  # `, "[…]"`
-_MEMBER_GAP_TOKENS = 6  # `, "[…]":null`
 _REFILLS_MAX = 8  # each counts the answer again; mostly two are enough
 
 
@@ -44,9 +39,8 @@ class Chooser:
     def __init__(self, intake: Intake, assembler: Assembler) -> None:
         self._intake = intake
         self._assembler = assembler
-        self._frame_kept = _pinned_frames(intake)
-        self._frame_levels = frame_levels(intake.units.frames.parent)
-        self._gap_tokens = _gap_tokens(intake, has_marker=bool(assembler.marker))
+        self._layout = assembler.layout
+        self._gap_tokens = self._layout.gap_tokens(assembler.marking.tokens)
 
     @cached_property
     def pinned(self) -> Choice:
@@ -82,14 +76,14 @@ class Chooser:
             value=np.maximum(value, 0) * self._intake.weight,
             tokens=units.tokens,
             frame=units.frame,
-            lane=self._assembler.lanes.of_unit,
+            lane=self._layout.lanes.of_unit,
             gap_tokens=self._gap_tokens,
             free=~units.framing & ~units.pinned,
             kept=units.pinned & ~units.framing,
             frame_parent=units.frames.parent,
-            frame_levels=self._frame_levels,
+            frame_levels=self._layout.frame_levels,
             frame_tokens=units.frames.tokens,
-            frame_kept=self._frame_kept,
+            frame_kept=self._layout.frame_kept,
             framing=units.framing,
         )
 
@@ -131,21 +125,3 @@ class Chooser:
             choice = fuller
             order = order[~np.isin(order, too_long)]
         return choice
-
-
-def _gap_tokens(intake: Intake, *, has_marker: bool) -> IntArray:
-    joint = intake.units.joint
-    tokens = np.ones(len(joint), np.int32)
-    tokens[np.isin(intake.units.kind, LINE_KINDS)] = _LINE_GAP_TOKENS
-    tokens[joint == Joint.ITEM] = _ITEM_GAP_TOKENS
-    tokens[joint == Joint.MEMBER] = _MEMBER_GAP_TOKENS
-    return tokens if has_marker else np.zeros_like(tokens)
-
-
-def _pinned_frames(intake: Intake) -> BoolArray:
-    """Return the frames that stay: pinned themselves, or with pinned text of their own."""
-    units = intake.units
-    kept = units.frames.pinned.copy()
-    own = units.frame[units.framing & units.pinned]
-    kept[own[own != NO_FRAME]] = True
-    return kept

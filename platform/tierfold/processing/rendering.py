@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from tierfold.processing.json_gaps import render_json
+from tierfold.processing.marking import Marking
 from tierfold.text import Block, BoolArray, Intake, IntArray, Kind, UnitTable
 
 _JSON = int(Kind.JSON)  # an enum's attribute costs more than the comparison
@@ -49,12 +50,14 @@ def _starts_lane(before: Block, block: Block) -> bool:
     return not same_source or block.origin.message is not None
 
 
-def render_blocks(intake: Intake, lanes: Lanes, shown: BoolArray, marker: str) -> dict[int, str]:
+def render_blocks(
+    intake: Intake, lanes: Lanes, shown: BoolArray, marking: Marking
+) -> dict[int, str]:
     """Return the text of every block of which something is shown, by the block's index."""
     places = np.flatnonzero(shown).astype(np.int32)
     if not len(places):
         return {}
-    renderer = _Renderer(intake.units, shown, marker)
+    renderer = _Renderer(intake.units, lanes, shown, marking)
     for run in _runs(intake.units, lanes, places):
         renderer.show(run)
     return renderer.texts()
@@ -102,10 +105,11 @@ def _runs(units: UnitTable, lanes: Lanes, places: IntArray) -> Iterator[_Run]:
 class _Renderer:
     """One pass over the runs of shown units."""
 
-    def __init__(self, units: UnitTable, shown: BoolArray, marker: str) -> None:
+    def __init__(self, units: UnitTable, lanes: Lanes, shown: BoolArray, marking: Marking) -> None:
         self._units = units
+        self._lanes = lanes
         self._shown = shown
-        self._marker = marker
+        self._marking = marking
         self._pieces: dict[int, list[str]] = {}
         self._before: _Run | None = None
 
@@ -119,51 +123,58 @@ class _Renderer:
         before = self._before
         if before is None or before.lane != run.lane:
             self._end_lane()
-            self._add(run, follows_gap=not run.opens_lane)
+            opened = run.first if run.opens_lane else int(self._lanes.first_unit[run.lane])
+            self._add(run, gap_from=opened)
         else:
             is_gap = run.first != before.last + 1
             if is_gap and not before.is_json:
                 is_spaced = self._units.text[run.start : run.start + 1].isspace()
-                self._mark_end(before, needs_space=not is_spaced)
-            self._add(run, follows_gap=is_gap and before.is_json)
+                self._mark_end(before, run.first - 1, needs_space=not is_spaced)
+            self._add(run, gap_from=before.last + 1 if before.is_json else run.first)
         self._before = run
 
     def _end_lane(self) -> None:
-        if self._before is not None and not self._before.closes_lane:
-            self._mark_end(self._before, needs_space=False)
+        before = self._before
+        if before is not None and not before.closes_lane:
+            self._mark_end(before, int(self._lanes.last_unit[before.lane]), needs_space=False)
 
-    def _add(self, run: _Run, *, follows_gap: bool) -> None:
+    def _add(self, run: _Run, *, gap_from: int) -> None:
+        """Add a run; what is left out from `gap_from` on is marked in front of it."""
         if run.is_json:
             if run.block in self._pieces:
                 return  # the whole value was rendered with its first run
-            text = render_json(self._units, run.block, self._shown, marker=self._marker)
+            text = render_json(self._units, run.block, self._shown, marking=self._marking)
         else:
             text = self._units.text[run.start : run.end]
-        if follows_gap and self._marker and not run.is_json:
-            text = self._marked_start(text, run)
+            if gap_from < run.first:
+                text = self._marked_start(text, run, gap_from)
         self._pieces.setdefault(run.block, []).append(text)
 
-    def _marked_start(self, text: str, run: _Run) -> str:
-        if text[:1].isspace():
-            return self._marker + text
+    def _marked_start(self, text: str, run: _Run, gap_from: int) -> str:
+        marker = self._marking.of_units(gap_from, run.first - 1)
+        if not marker or text[:1].isspace():
+            return marker + text
         own_line = int(self._units.kind[run.first]) in LINE_KINDS
-        return self._marker + ("\n" if own_line else " ") + text
+        return marker + ("\n" if own_line else " ") + text
 
-    def _mark_end(self, run: _Run, *, needs_space: bool) -> None:
-        """Put the marker at the end of the run's piece, in front of its line break, or behind it.
+    def _mark_end(self, run: _Run, last: int, *, needs_space: bool) -> None:
+        """Mark what is left out behind a run: in front of its line break, or behind it.
 
         Not behind JSON: parts of a document must parse, each by itself, and a missing one is seen.
         """
-        if not self._marker or run.is_json:
+        if run.is_json:
+            return
+        marker = self._marking.of_units(run.last + 1, last)
+        if not marker:
             return
         pieces = self._pieces[run.block]
         piece = pieces[-1]
         if int(self._units.kind[run.first]) in LINE_KINDS:
-            pieces[-1] = piece + ("" if piece.endswith("\n") else "\n") + self._marker + "\n"
+            pieces[-1] = piece + ("" if piece.endswith("\n") else "\n") + marker + "\n"
             return
         body = piece if run.is_pinned else piece.rstrip()
         tail = piece[len(body) :]
         space = "" if not body or body[-1].isspace() else " "
         if not tail and needs_space:
             tail = "\n" if body.endswith("\n") else " "
-        pieces[-1] = body + space + self._marker + tail
+        pieces[-1] = body + space + marker + tail

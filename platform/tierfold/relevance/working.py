@@ -1,5 +1,7 @@
 """The working set: a table of units with everything a question needs."""
 
+from collections.abc import Callable
+
 from tierfold.relevance.index import Postings, empty, extend
 from tierfold.relevance.signals import Signals, signals_of
 from tierfold.text.table import UnitTable
@@ -12,11 +14,12 @@ class WorkingSet:
     and are pure functions of `units`, so two threads that meet here do the same work twice.
     """
 
-    __slots__ = ("_base", "_postings", "_signals", "units")
+    __slots__ = ("_base", "_load", "_postings", "_signals", "units")
 
     def __init__(self, units: UnitTable, base: Postings) -> None:
         self.units = units
         self._base = base
+        self._load: Callable[[], tuple[Postings, Signals]] | None = None
         self._postings: Postings | None = None
         self._signals: Signals | None = None
 
@@ -27,11 +30,19 @@ class WorkingSet:
         built.seal()
         return built
 
+    @classmethod
+    def stored(cls, units: UnitTable, load: Callable[[], tuple[Postings, Signals]]) -> "WorkingSet":
+        """Return a table that was scanned elsewhere; `load` is called when somebody first asks."""
+        found = cls(units, empty())
+        found._load = load
+        return found
+
     def extend(self, units: UnitTable) -> "WorkingSet":
         """Return the working set of a longer table that begins with this one's units."""
         if len(units) < len(self.units):
             raise ValueError(len(units))
-        return WorkingSet(units, self._postings or self._base)
+        base = self._postings or self._base if self._load is None else self.postings
+        return WorkingSet(units, base)
 
     def seal(self) -> None:
         """Do now what the first question would have to wait for."""
@@ -40,7 +51,9 @@ class WorkingSet:
     @property
     def postings(self) -> Postings:
         """Postings of all units, those appended since the last version merged in."""
-        if self._postings is None:
+        if self._postings is None and self._load is not None:
+            self._postings, self._signals = self._load()
+        elif self._postings is None:
             self._postings = extend(self._base, self.units)
             self._base = self._postings
         return self._postings
@@ -48,8 +61,9 @@ class WorkingSet:
     @property
     def signals(self) -> Signals:
         """Weights and features that no question changes."""
+        postings = self.postings
         if self._signals is None:
-            self._signals = signals_of(self.postings, self.units)
+            self._signals = signals_of(postings, self.units)
         return self._signals
 
     @property

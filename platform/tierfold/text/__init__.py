@@ -1,7 +1,7 @@
 """From text to units: tokens, kinds, borders, frames."""
 
 from tierfold.text.blocks import Block, Intake, Origin, Row
-from tierfold.text.intake import read
+from tierfold.text.intake import read, read_more
 from tierfold.text.kinds import guess_kind
 from tierfold.text.pieces import Pieces
 from tierfold.text.table import (
@@ -49,5 +49,6 @@ __all__ = [
     "guess_kind",
     "message_overhead",
     "read",
+    "read_more",
     "token_counter",
 ]

@@ -1,7 +1,8 @@
 """Blocks: the pieces of the caller's input, each with the place it came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tierfold.text.chat import Chat
 from tierfold.text.table import NO_FRAME, BoolArray, FloatArray, IntArray, Role, UnitTable
 
 
@@ -46,4 +47,6 @@ class Intake:
     weight: FloatArray  # (n,) priority of the source a unit belongs to
     rows: tuple[Row, ...]
     row_is_pinned: BoolArray  # (rows,) verbatim
+    row_overhead: IntArray  # (rows,) tokens of a row besides its texts
     tokens: int  # exact count of the whole input, by the rules the answer is counted by
+    chat: Chat | None = field(default=None, repr=False)  # of a chat alone, so that it can grow

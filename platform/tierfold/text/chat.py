@@ -1,12 +1,12 @@
 """The rows of a chat: which stand or fall together, which stay verbatim, what each costs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from tierfold.context import Message, OpaquePart
 from tierfold.errors import InvalidInputError
-from tierfold.text.pairing import pair
+from tierfold.text.pairing import Pairing
 from tierfold.text.table import Role
 from tierfold.text.tokens import TokenCounter, message_overhead
 
@@ -23,45 +23,103 @@ ROLES: Mapping[str, Role] = MappingProxyType(
 RESULT_MARKER_TOKENS = 1  # a result whose text is gone still says that it is
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Chat:
-    """What is known of m rows before their texts are cut; frames and groups count from 0."""
+    """What is known of m rows before their texts are cut; frames and groups count from 0.
 
-    frames: list[int]  # (m,) a call and its results share one
-    groups: list[int]  # (m,) an exchange from one user row to the next, or one tool result
-    verbatim: list[bool]  # (m,)
-    titles: list[str]  # (g,) name of the tool whose result a group is, else ""
-    frame_tokens: list[int]
-    frame_pinned: list[bool]
-    overhead: int  # tokens of all rows besides their texts
+    All but what is verbatim stays as it is when rows are added: a longer chat is read from where
+    the shorter one ends.
+    """
+
+    pairing: Pairing
+    frames: list[int] = field(default_factory=list)  # (m,) a call and its results share one
+    groups: list[int] = field(default_factory=list)  # (m,) an exchange, or one tool result
+    titles: list[str] = field(default_factory=list)  # (g,) name of a result's tool, else ""
+    frame_tokens: list[int] = field(default_factory=list)
+    overheads: list[int] = field(default_factory=list)  # (m,) tokens of a row besides its texts
+    verbatim: set[int] = field(default_factory=set)  # rows
+    instructions: list[int] = field(default_factory=list)  # rows of system and developer
+    last_user: int | None = None
+    exchange: int = -1  # group of the exchange that goes on
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.frames)
+
+    def frame_pinned(self) -> list[bool]:
+        """Return for each frame whether one of its rows is verbatim."""
+        pinned = [False] * len(self.frame_tokens)
+        for row in self.verbatim:
+            pinned[self.frames[row]] = True
+        return pinned
+
+    def copy(self) -> "Chat":
+        """Return the same chat, to be made longer without changing this one."""
+        return replace(
+            self,
+            pairing=self.pairing.copy(),
+            frames=self.frames.copy(),
+            groups=self.groups.copy(),
+            titles=self.titles.copy(),
+            frame_tokens=self.frame_tokens.copy(),
+            overheads=self.overheads.copy(),
+            instructions=self.instructions.copy(),
+        )
+
+    def add(self, messages: Sequence[Message], counter: TokenCounter) -> None:
+        """Read on: `messages` are all rows, of which the first len(self) are known."""
+        first = len(self)
+        self.pairing.walk(messages[first:])
+        open_rows = self.pairing.open_rows()
+        self._number(first)
+        self._group(messages, first)
+        for row in range(first, len(messages)):
+            self._add_overhead(row, messages[row], counter)
+            if messages[row].role == "user":
+                self.last_user = row
+            elif messages[row].role in {"system", "developer"}:
+                self.instructions.append(row)
+        self.verbatim = {*self.instructions, *open_rows}
+        if self.last_user is not None:
+            self.verbatim.add(self.last_user)
+
+    def _number(self, first: int) -> None:
+        """Give each row its frame: a row that answers a call has the caller's."""
+        callers = self.pairing.callers
+        for row in range(first, len(callers)):
+            if callers[row] == row:
+                self.frames.append(len(self.frame_tokens))
+                self.frame_tokens.append(0)
+            else:
+                self.frames.append(self.frames[callers[row]])
+
+    def _group(self, messages: Sequence[Message], first: int) -> None:
+        """Give each row its group: an exchange from one user row to the next, or one result."""
+        for row in range(first, len(messages)):
+            message = messages[row]
+            if ROLES[message.role] is Role.TOOL:
+                self.groups.append(len(self.titles))
+                self.titles.append(_tool_name(message, messages[self.pairing.callers[row]]))
+                continue
+            if self.exchange < 0 or message.role == "user":
+                self.exchange = len(self.titles)
+                self.titles.append("")
+            self.groups.append(self.exchange)
+
+    def _add_overhead(self, row: int, message: Message, counter: TokenCounter) -> None:
+        own = _overhead(message, counter, f"{self.pairing.path}[{row}]")
+        self.overheads.append(own)
+        is_result = self.pairing.callers[row] != row
+        self.frame_tokens[self.frames[row]] += own + is_result * RESULT_MARKER_TOKENS
 
 
 def read_chat(
     messages: Sequence[Message], *, path: str, strict: bool, counter: TokenCounter
 ) -> Chat:
     """Return how the rows hang together; raises InvalidInputError where strict rules are broken."""
-    callers, open_rows = pair(messages, path=path, strict=strict)
-    frames = _number(callers)
-    verbatim = _verbatim(messages, open_rows)
-    groups, titles = _group(messages, callers)
-    tokens = [0] * (max(frames, default=-1) + 1)
-    pinned = [False] * len(tokens)
-    overhead = 0
-    for row, message in enumerate(messages):
-        own = _overhead(message, counter, f"{path}[{row}]")
-        overhead += own
-        frame = frames[row]
-        tokens[frame] += own if callers[row] == row else own + RESULT_MARKER_TOKENS
-        pinned[frame] |= verbatim[row]
-    return Chat(
-        frames=frames,
-        groups=groups,
-        verbatim=verbatim,
-        titles=titles,
-        frame_tokens=tokens,
-        frame_pinned=pinned,
-        overhead=overhead,
-    )
+    chat = Chat(pairing=Pairing(path=path, strict=strict))
+    chat.add(messages, counter)
+    return chat
 
 
 def require_unicode(text: str, path: str) -> None:
@@ -74,48 +132,6 @@ def require_unicode(text: str, path: str) -> None:
             "send valid Unicode"
         )
         raise InvalidInputError(msg, path=path) from error
-
-
-def _number(callers: Sequence[int]) -> list[int]:
-    """Return the frame of each row: a row that answers a call has the caller's."""
-    frames: list[int] = []
-    count = 0
-    for row, caller in enumerate(callers):
-        if caller == row:
-            frames.append(count)
-            count += 1
-        else:
-            frames.append(frames[caller])
-    return frames
-
-
-def _verbatim(messages: Sequence[Message], open_rows: set[int]) -> list[bool]:
-    """Instructions, the last user row, and a call whose results are still to come."""
-    verbatim = [
-        message.role in {"system", "developer"} or row in open_rows
-        for row, message in enumerate(messages)
-    ]
-    users = (row for row in range(len(messages) - 1, -1, -1) if messages[row].role == "user")
-    last_user = next(users, None)
-    if last_user is not None:
-        verbatim[last_user] = True
-    return verbatim
-
-
-def _group(messages: Sequence[Message], callers: Sequence[int]) -> tuple[list[int], list[str]]:
-    groups: list[int] = []
-    titles: list[str] = []
-    exchange = -1
-    for row, message in enumerate(messages):
-        if ROLES[message.role] is Role.TOOL:
-            groups.append(len(titles))
-            titles.append(_tool_name(message, messages[callers[row]]))
-            continue
-        if exchange < 0 or message.role == "user":
-            exchange = len(titles)
-            titles.append("")
-        groups.append(exchange)
-    return groups, titles
 
 
 def _tool_name(result: Message, caller: Message) -> str:

@@ -57,15 +57,6 @@ class _Columns:
         self.frame[units] = np.where(local == NO_FRAME, outer, local + offset)
         self.parents.extend(outer if p == NO_FRAME else p + offset for p in shape.parents)
 
-    def pin_kept(self, first: int, pieces: Pieces) -> None:
-        """Pin the units that a span between keep marks touches."""
-        ends = np.array(pieces.ends)
-        starts = np.concatenate(([0], ends[:-1]))
-        for start, stop in pieces.kept:
-            low = int(np.searchsorted(ends, start, side="right"))
-            high = int(np.searchsorted(starts, stop))
-            self.pinned[first + low : first + high] = True
-
 
 def gather(
     blocks: Sequence[Block], *, rows: RowFrames, titles: tuple[str, ...], counter: TokenCounter
@@ -101,26 +92,43 @@ def gather(
     return table, block_start
 
 
-def count_texts(units: UnitTable, first_units: NDArray[np.bool_], counter: TokenCounter) -> int:
+def pin_kept(pinned: BoolArray, ends: Sequence[int], kept: Sequence[tuple[int, int]]) -> None:
+    """Pin the units of one text that a span between keep marks touches."""
+    stops = np.array(ends)
+    starts = np.concatenate(([0], stops[:-1]))
+    for start, stop in kept:
+        low = int(np.searchsorted(stops, start, side="right"))
+        high = int(np.searchsorted(starts, stop))
+        pinned[low:high] = True
+
+
+def count_texts(
+    units: UnitTable, first_units: NDArray[np.bool_], counter: TokenCounter, *, since: int = 0
+) -> int:
     """Return the exact tokens of texts, each from one `first_units` unit up to the next.
 
     Where units meet at a sure token border their own counts add up; only stretches between
-    such borders that hold several units are counted again.
+    such borders that hold several units are counted again. `since` is the unit to begin with,
+    which `first_units` begins with too.
     """
     text = units.text
-    is_sure = _TOKEN_BORDER.match
+    starts, tokens = units.start[since:], units.tokens[since:]
     begins = first_units.copy()
     inner = np.flatnonzero(~first_units)
-    begins[inner] = [is_sure(text, at) is not None for at in units.start[inner].tolist()]
+    begins[inner] = [is_token_border(text, at) for at in starts[inner].tolist()]
     stretch = np.flatnonzero(begins)
-    size = np.diff(np.append(stretch, len(units)))
+    size = np.diff(np.append(stretch, len(starts)))
     single = stretch[size == 1]
     several, length = stretch[size > 1], size[size > 1]
-    spans = zip(
-        units.start[several].tolist(), units.end[several + length - 1].tolist(), strict=True
-    )
+    ends = units.end[since + several + length - 1]
+    spans = zip(starts[several].tolist(), ends.tolist(), strict=True)
     recount = counter.count_each([text[start:end] for start, end in spans])
-    return int(units.tokens[single].sum(dtype=np.int64) + recount.sum(dtype=np.int64))
+    return int(tokens[single].sum(dtype=np.int64) + recount.sum(dtype=np.int64))
+
+
+def is_token_border(text: str, at: int) -> bool:
+    """Whether both encodings surely begin a new token here; goes for every longer text too."""
+    return _TOKEN_BORDER.match(text, at) is not None
 
 
 def _columns(
@@ -141,22 +149,29 @@ def _columns(
             columns.set_shape(first, each.shape, block.frame)
         # A tool's output is not the caller's own words: its marks must not spend the budget.
         if each.kept and block.role is not Role.TOOL:
-            columns.pin_kept(first, each)
+            pin_kept(columns.pinned[first : first + len(each.ends)], each.ends, each.kept)
         first += len(each.ends)
     return columns
 
 
 def _frames(columns: _Columns, tokens: IntArray, rows: RowFrames) -> Frames:
     """Return all frames: their own units' tokens added, pinned where a pinned unit needs them."""
-    total = len(columns.parents)
-    cost = np.zeros(total, np.int32)
+    parent = np.array(columns.parents, np.int32)
+    cost = np.zeros(len(parent), np.int32)
     cost[: len(rows.tokens)] = rows.tokens
     np.add.at(cost, columns.frame[columns.framing], tokens[columns.framing])
-    pinned = np.zeros(total, np.bool_)
-    pinned[: len(rows.pinned)] = rows.pinned
-    needed = columns.frame[columns.pinned]
+    pinned = pinned_frames(parent, rows.pinned, columns.frame[columns.pinned])
+    return Frames(parent=parent, tokens=cost, pinned=pinned)
+
+
+def pinned_frames(parent: IntArray, rows_pinned: Sequence[bool], needed: IntArray) -> BoolArray:
+    """Return the frames that stay: those of pinned rows, those needed, and all around them."""
+    pinned = np.zeros(len(parent), np.bool_)
+    pinned[: len(rows_pinned)] = rows_pinned
     pinned[needed[needed != NO_FRAME]] = True
-    for frame in range(total - 1, len(rows.tokens) - 1, -1):
-        if pinned[frame] and columns.parents[frame] != NO_FRAME:
-            pinned[columns.parents[frame]] = True
-    return Frames(parent=np.array(columns.parents, np.int32), tokens=cost, pinned=pinned)
+    for frame in np.flatnonzero(pinned).tolist():
+        above = int(parent[frame])
+        while above != NO_FRAME and not pinned[above]:
+            pinned[above] = True
+            above = int(parent[above])
+    return pinned

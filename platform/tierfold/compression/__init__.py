@@ -1,0 +1,1 @@
+"""Fewer bytes for the same content; what comes back is equal."""

@@ -1,0 +1,48 @@
+"""What a handle stands for, from the items it points into."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tierfold.context import TextPart
+from tierfold.context.canonical import json_of, part_of, text_of
+from tierfold.context.handle import Handle, check_of
+from tierfold.context.manifest import Shape
+from tierfold.context.segment import item_name
+from tierfold.context.stored import ContextInfo
+from tierfold.engine.working.decode import message_of, require_kinds
+from tierfold.errors import UnknownHandleError
+
+BroughtBack = str | list[dict[str, Any]]  # characters, or whole rows of a chat
+
+
+def bring_back(handle: str, info: ContextInfo, bodies: Sequence[bytes]) -> BroughtBack:
+    """Return what was left out, byte for byte: whole rows as they were stored, all else as text.
+
+    `bodies` are those of the handle's items. Raises UnknownHandleError where they are not, or
+    where the handle was made up.
+    """
+    found = Handle.decode(handle)
+    require_kinds(info.head.shape, bodies)
+    if check_of([item_name(body) for body in bodies]) != found.check:
+        raise UnknownHandleError(handle)
+    if not found.end and info.head.shape is Shape.MESSAGES:
+        return [json_of(body) for body in bodies]
+    text = _text(found, info.head.shape, bodies)
+    if text is None or found.end > len(text):
+        raise UnknownHandleError(handle)
+    return text[found.start : found.end] if found.end else text
+
+
+def _text(handle: Handle, shape: Shape, bodies: Sequence[bytes]) -> str | None:
+    """Return the text the handle counts in; None where the row has none there."""
+    if shape is Shape.TEXT:
+        return "".join(map(text_of, bodies))
+    if shape is Shape.PARTS:
+        return "".join(part_of(body).text for body in bodies)
+    content = message_of(json_of(bodies[0])).content
+    if handle.part is None:
+        return content if isinstance(content, str) else None
+    if not isinstance(content, tuple) or handle.part >= len(content):
+        return None
+    part = content[handle.part]
+    return part.text if isinstance(part, TextPart) else None

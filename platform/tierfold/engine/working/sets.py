@@ -1,0 +1,124 @@
+"""L0: working sets in this process's heap, bounded by bytes, the longest unused gone first."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import get_args
+
+from tierfold.context import Tokenizer
+from tierfold.context.identity import ContextKey
+from tierfold.engine.working.loaded import Loaded
+
+_TOKENIZERS: tuple[Tokenizer, ...] = get_args(Tokenizer)
+
+_Key = tuple[ContextKey, Tokenizer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A working set, and when home last confirmed that it is of the newest version."""
+
+    loaded: Loaded
+    checked_ms: float  # on the monotonic clock of the process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingSetsReport:
+    """What L0 holds and how often it had what was asked."""
+
+    size_bytes: int
+    limit_bytes: int
+    items: int
+    hits: int
+    misses: int
+
+
+class WorkingSets:
+    """Holds working sets; safe to share between threads, each call takes one short lock."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self._held: OrderedDict[_Key, Held] = OrderedDict()
+        self._size_bytes = 0
+        self._hits = 0
+        self._misses = 0
+        self._lock = Lock()
+
+    def get(self, key: ContextKey, tokenizer: Tokenizer) -> Held | None:
+        """Return what is held, now the last to go; counts as a hit or a miss."""
+        with self._lock:
+            held = self._held.get((key, tokenizer))
+            if held is None:
+                self._misses += 1
+                return None
+            self._hits += 1
+            self._held.move_to_end((key, tokenizer))
+            return held
+
+    def of(self, key: ContextKey) -> list[tuple[Tokenizer, Loaded]]:
+        """Return the working sets of a context, one for each tokenizer; changes no order."""
+        with self._lock:
+            return [
+                (tokenizer, held.loaded)
+                for tokenizer in _TOKENIZERS
+                if (held := self._held.get((key, tokenizer))) is not None
+            ]
+
+    def put(
+        self, key: ContextKey, tokenizer: Tokenizer, loaded: Loaded, *, checked_ms: float
+    ) -> bool:
+        """Hold a working set unless one confirmed later is held, or it is larger than all room.
+
+        Not the version decides: a context that was deleted and made again begins at 1. Returns
+        whether it is held now.
+        """
+        with self._lock:
+            before = self._held.get((key, tokenizer))
+            if before is not None and before.checked_ms > checked_ms:
+                return False
+            self._remove((key, tokenizer))
+            if loaded.size_bytes > self.bytes_max:
+                return False
+            self._held[key, tokenizer] = Held(loaded=loaded, checked_ms=checked_ms)
+            self._size_bytes += loaded.size_bytes
+            while self._size_bytes > self.bytes_max:
+                self._remove(next(iter(self._held)))
+            return True
+
+    def confirm(self, key: ContextKey, tokenizer: Tokenizer, checked_ms: float) -> None:
+        """Note when home said that what is held is the newest version."""
+        with self._lock:
+            held = self._held.get((key, tokenizer))
+            if held is not None and held.checked_ms < checked_ms:
+                self._held[key, tokenizer] = replace(held, checked_ms=checked_ms)
+
+    def drop(self, key: ContextKey) -> None:
+        """Forget a context."""
+        with self._lock:
+            for tokenizer in _TOKENIZERS:
+                self._remove((key, tokenizer))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all that is held."""
+        return self._size_bytes
+
+    def __len__(self) -> int:
+        """Return the number of working sets held."""
+        return len(self._held)
+
+    def report(self) -> WorkingSetsReport:
+        """Return sizes and counts."""
+        with self._lock:
+            return WorkingSetsReport(
+                size_bytes=self._size_bytes,
+                limit_bytes=self.bytes_max,
+                items=len(self._held),
+                hits=self._hits,
+                misses=self._misses,
+            )
+
+    def _remove(self, key: _Key) -> None:
+        held = self._held.pop(key, None)
+        if held is not None:
+            self._size_bytes -= held.loaded.size_bytes

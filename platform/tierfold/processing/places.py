@@ -1,0 +1,79 @@
+"""Where the units of a stored context stand in its items: what handles are made of."""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tierfold.context.handle import Handle, check_of
+from tierfold.context.manifest import Shape
+from tierfold.context.segment import NAME_BYTES
+from tierfold.text import Intake, Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The items of one version of a stored context, whose intake holds nothing else."""
+
+    digest: bytes  # of the context
+    shape: Shape
+    names: bytes  # of all items in order, NAME_BYTES each
+    item_start: NDArray[np.int64]  # (items,) first character of each piece of a TEXT; else empty
+    text_length: int = 0  # characters of all pieces of a TEXT
+    _of_blocks: dict[int, tuple[tuple[int, int], str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # the last handle made of each block
+
+    @classmethod
+    def empty(cls, digest: bytes, shape: Shape) -> "Places":
+        """Return the places of a context without items."""
+        return cls(digest=digest, shape=shape, names=b"", item_start=np.zeros(0, np.int64))
+
+    def of_items(self, first: int, count: int) -> str:
+        """Return the handle of whole items."""
+        return self._handle(first, count, (0, 0))
+
+    def of_units(self, intake: Intake, first: int, last: int) -> str:
+        """Return the handle of the characters of units that stand side by side in one text."""
+        units = intake.units
+        start, end = int(units.start[first]), int(units.end[last])
+        if self.shape is Shape.TEXT:
+            return self._of_characters(start, end)
+        block, last_block = int(units.block[first]), int(units.block[last])
+        begin, origin = int(intake.block_start[block]), intake.blocks[block].origin
+        if self.shape is Shape.MESSAGES:
+            return self._of_row(block, origin, (start - begin, end - begin))
+        item, last_item = origin.part or 0, intake.blocks[last_block].origin.part or 0
+        stop = int(intake.block_start[last_block]) + len(intake.blocks[last_block].text)
+        is_whole = start == begin and end == stop
+        span = (0, 0) if is_whole else (start - begin, end - begin)
+        return self._handle(item, last_item - item + 1, span)
+
+    def _of_row(self, block: int, origin: Origin, span: tuple[int, int]) -> str:
+        """Return the handle of characters of a row; most rows are left out as a whole, again."""
+        known = self._of_blocks.get(block)
+        if known is None or known[0] != span:
+            handle = self._handle(origin.message or 0, 1, span, part=origin.part)
+            known = self._of_blocks[block] = (span, handle)
+        return known[1]
+
+    def _of_characters(self, start: int, end: int) -> str:
+        first = bisect_right(self.item_start, start) - 1
+        past = bisect_left(self.item_start, end)
+        begin = int(self.item_start[first])
+        return self._handle(first, past - first, (start - begin, end - begin))
+
+    def _handle(
+        self, first: int, count: int, span: tuple[int, int], *, part: int | None = None
+    ) -> str:
+        names = self.names[first * NAME_BYTES : (first + count) * NAME_BYTES]
+        return Handle(
+            digest=self.digest,
+            first=first,
+            count=count,
+            part=part,
+            start=span[0],
+            end=span[1],
+            check=check_of((names,)),
+        ).encode()
