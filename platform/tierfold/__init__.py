@@ -9,19 +9,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tierfold.context import Answer, Budget, Document, Part
     from tierfold.engine import afold, fold
+    from tierfold.engine.opening import open_store as open  # noqa: A004  # `tierfold.open`, as in `gzip.open`
+    from tierfold.engine.store import Store
     from tierfold.errors import TierfoldError
 
 __version__ = "0.1.0"
-__all__ = ["Answer", "Budget", "Document", "Part", "TierfoldError", "afold", "fold"]
+__all__ = [
+    "Answer",
+    "Budget",
+    "Document",
+    "Part",
+    "Store",
+    "TierfoldError",
+    "afold",
+    "fold",
+    "open",
+]
 
 _HOMES = {
-    "Answer": "tierfold.context",
-    "Budget": "tierfold.context",
-    "Document": "tierfold.context",
-    "Part": "tierfold.context",
-    "TierfoldError": "tierfold.errors",
-    "afold": "tierfold.engine",
-    "fold": "tierfold.engine",
+    "Answer": ("tierfold.context", "Answer"),
+    "Budget": ("tierfold.context", "Budget"),
+    "Document": ("tierfold.context", "Document"),
+    "Part": ("tierfold.context", "Part"),
+    "Store": ("tierfold.engine.store", "Store"),
+    "TierfoldError": ("tierfold.errors", "TierfoldError"),
+    "afold": ("tierfold.engine", "afold"),
+    "fold": ("tierfold.engine", "fold"),
+    "open": ("tierfold.engine.opening", "open_store"),
 }
 
 
@@ -32,4 +46,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(msg)
     from importlib import import_module  # noqa: PLC0415
 
-    return getattr(import_module(_HOMES[name]), name)
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

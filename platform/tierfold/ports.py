@@ -89,12 +89,20 @@ class KeyValues(Protocol):
         """Make the changes; when it returns and `durable`, they survive a crash of the machine."""
         ...
 
+    def drop(self, family: Family) -> None:
+        """Forget all of a family at once: for a cache that can be made again."""
+        ...
+
     def compact(self) -> None:
         """Give back the space of what was deleted; takes as long as it takes."""
         ...
 
     def size_bytes(self) -> dict[Family, int]:
         """Return the bytes on disk of each family, logs left out."""
+        ...
+
+    def log_bytes(self) -> int:
+        """Return the bytes on disk that belong to no family: logs and lists of files."""
         ...
 
     def close(self) -> None:

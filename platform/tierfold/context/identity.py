@@ -13,6 +13,7 @@ DIGEST_BYTES = 8
 SLOT_COUNT = 4096  # fixed for ever: placement and every key on disk count on it
 
 _SLOT_SHIFT = 64 - 12  # the slot is the digest's first 12 bits, so that a slot's keys are one range
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing reads like something else
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@-]*")
 
 
@@ -51,6 +52,18 @@ class ContextKey:
 def slot_of(digest: bytes) -> int:
     """Return the slot of a context's digest."""
     return int.from_bytes(digest, "big") >> _SLOT_SHIFT
+
+
+def id_at(unix_ms: int, random_bits: int) -> str:
+    """Return an id for a context made now; ids sort by the time they were made at.
+
+    `random_bits`: 40 of them, so that two made in the same millisecond differ.
+    """
+    return f"ctx_{_base32(unix_ms, 10)}{_base32(random_bits, 8)}"
+
+
+def _base32(value: int, digits: int) -> str:
+    return "".join(_DIGITS[value >> 5 * at & 31] for at in range(digits - 1, -1, -1))
 
 
 def require_tenant(tenant: str) -> None:

@@ -38,6 +38,21 @@ class ContextInfo:
         return self.head.version
 
     @property
+    def items(self) -> int:
+        """How many items it has."""
+        return self.head.items
+
+    @property
+    def title(self) -> str:
+        """What the caller calls it."""
+        return self.about.title
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the caller keeps with it."""
+        return self.about.metadata
+
+    @property
     def etag(self) -> str:
         """The version as HTTP's entity tag."""
         return f'"{self.head.version}"'

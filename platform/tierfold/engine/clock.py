@@ -15,6 +15,14 @@ class MonotonicClock:
         return time.thread_time_ns() / 1e6
 
 
+class UnixClock:
+    """The machine's wall clock, for moments that are stored."""
+
+    def unix_ms(self) -> int:
+        """Return milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
+
+
 class FakeClock:
     """Time that moves only when told to; each reading may cost a fixed step."""
 

@@ -86,7 +86,8 @@ def _sources(
 
         return (MessagesSource(messages=parse_messages(_listed("messages", messages))),)
     if documents is not None:
-        return tuple(map(_document, _listed("documents", documents)))
+        documents = _listed("documents", documents)
+        return tuple(DocumentSource(document=document_of(each)) for each in documents)
     if not isinstance(text, str):
         msg = f"must be a str, not {type(text).__name__}"
         raise InvalidInputError(msg, path="text")
@@ -100,11 +101,12 @@ def _listed(name: str, values: object) -> list[Any]:
     return list(values)
 
 
-def _document(document: DocumentInput) -> DocumentSource:
+def document_of(document: DocumentInput) -> Document:
+    """Return what a caller means by a document; raises InvalidInputError."""
     if isinstance(document, str):
-        return DocumentSource(document=Document(text=document))
+        return Document(text=document)
     if isinstance(document, Document):
-        return DocumentSource(document=document)
-    from tierfold.wire import parse_document  # noqa: PLC0415  # as above
+        return document
+    from tierfold.wire import parse_document  # noqa: PLC0415  # pydantic costs 70 ms to import
 
-    return DocumentSource(document=parse_document(document))
+    return parse_document(document)

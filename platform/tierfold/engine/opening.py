@@ -1,0 +1,134 @@
+"""From a folder to a `Store`: the lock, the shards, and what works on them."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tierfold.config import Settings
+from tierfold.context.identity import id_at
+from tierfold.engine.clock import MonotonicClock, UnixClock
+from tierfold.engine.engine import Engine
+from tierfold.engine.shard.assembled import OpenShard, ShardParts
+from tierfold.engine.shard.opening import ShardHome, open_shard
+from tierfold.engine.shard.operations import Operation, Result
+from tierfold.engine.store import ClosableLink, Store, StoreParts
+from tierfold.engine.verbs import Verbs
+from tierfold.engine.working import WorkingSets
+from tierfold.replication import Placement
+from tierfold.storage import MemoryKeyValues, StoreLock
+
+IN_MEMORY: Final = ":memory:"  # a path that is none: everything is gone when the store is closed
+LOCAL_TENANT: Final = "local"  # whoever is alone with a store
+
+_DEFAULT_SETTINGS = Settings()
+_ID_BITS = 40
+_NAME_DIGITS = 2
+
+
+def open_store(
+    path: str | Path,
+    *,
+    objects: str | None = None,
+    shards: int | None = None,
+    settings: Settings = _DEFAULT_SETTINGS,
+    tenant: str = LOCAL_TENANT,
+) -> Store:
+    """Open the store in a folder, or begin one there; `":memory:"` keeps nothing.
+
+    `objects` is the URL of an object store (file://, s3://, gs://, az://) to which everything is
+    copied in the background. A store keeps the number of shards it began with; more than one is
+    for comparing, a process needs one. Close it, or use it in a `with` block. Raises
+    StoreLockedError when another process has it open, SetupError when the folder cannot be used.
+    """
+    if str(path) == IN_MEMORY:
+        names = shard_names(shards or 1)
+        links: list[ClosableLink] = [MemoryShard(settings) for _ in names]
+        return _store(links, names, settings=settings, tenant=tenant, path=IN_MEMORY, lock=None)
+    folder = Path(path).expanduser().resolve()
+    lock = StoreLock.acquire(folder, born=UnixClock().unix_ms())
+    opened: list[ClosableLink] = []
+    try:
+        names = shard_names(shards or stored_shards(folder) or 1)
+        opened.extend(
+            open_shard(
+                ShardHome(store=str(folder), name=name, shards=len(names), objects=objects or ""),
+                settings=settings,
+            )
+            for name in names
+        )
+        return _store(opened, names, settings=settings, tenant=tenant, path=str(folder), lock=lock)
+    except BaseException:
+        for shard in opened:
+            shard.close()
+        lock.release()
+        raise
+
+
+class MemoryShard:
+    """A shard whose database is this process's memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Begin empty."""
+        self._values = MemoryKeyValues()
+        self._shard = OpenShard(
+            ShardParts(
+                values=self._values,
+                settings=settings,
+                wall=UnixClock(),
+                clock=MonotonicClock(),
+                dice=random.SystemRandom(),
+            )
+        )
+        self._shard.start()
+
+    def call(self, operations: Sequence[Operation]) -> list[Result]:
+        """Return one result per operation, in order."""
+        return self._shard.call(operations)
+
+    def close(self) -> None:
+        """Forget everything; a second time does nothing."""
+        self._shard.close()
+        self._values.close()
+
+
+def shard_names(count: int) -> list[str]:
+    """Return the names of a store's shards, which are their folders' names too."""
+    return [f"shard-{number:0{_NAME_DIGITS}d}" for number in range(count)]
+
+
+def stored_shards(folder: Path) -> int:
+    """Return how many shards a store's folder holds."""
+    return sum(1 for each in folder.glob("shard-*") if each.is_dir())
+
+
+def _store(
+    links: Sequence[ClosableLink],
+    names: Sequence[str],
+    *,
+    settings: Settings,
+    tenant: str,
+    path: str,
+    lock: StoreLock | None,
+) -> Store:
+    clock, wall, dice = MonotonicClock(), UnixClock(), random.SystemRandom()
+    verbs = Verbs(
+        working_sets=WorkingSets(settings.tiers.l0_bytes_max),
+        clock=clock,
+        limits=settings.limits,
+        store_limits=settings.store,
+    )
+    parts = StoreParts(
+        shards=links,
+        placement=Placement(names),
+        verbs=verbs,
+        engine=Engine(settings=settings, clock=clock),
+        wall=wall,
+        new_id=lambda: id_at(wall.unix_ms(), dice.getrandbits(_ID_BITS)),
+        release=lock.release if lock else _nothing,
+    )
+    return Store(parts, tenant=tenant, path=path)
+
+
+def _nothing() -> None:
+    """Release what was never held."""

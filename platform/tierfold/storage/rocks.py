@@ -1,0 +1,251 @@
+"""Key-values in RocksDB: one database per shard, one column family per family."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+from rocksdict import Cache, Checkpoint, Rdict, WriteBatch
+
+from tierfold.errors import SetupError, ShardUnavailableError, StorageFullError, TierfoldError
+from tierfold.ports import Batch, Family
+from tierfold.storage.envelope import named, unwrap, wrap
+from tierfold.storage.rocks_errors import read_error, write_error
+from tierfold.storage.rocks_opening import OpenedDatabase, opened_database
+from tierfold.storage.rocks_scan import RocksScan
+from tierfold.storage.rocks_settings import (
+    RocksSettings,
+    compact_options,
+    family_options,
+    write_options,
+)
+from tierfold.storage.room import free_bytes, has_room
+
+_DELETION_BYTES = 64  # of values that come with deletions, such as a note for the object store
+_RECOVERY_BYTES = 4 * 1024 * 1024  # of opening, besides the tables it makes of the logs
+_PROBE = "room.dbtmp"
+_TABLE = ".sst"
+_LIVE_BYTES = "rocksdb.live-sst-files-size"
+
+
+class RocksKeyValues:
+    """Ordered maps on one disk; many threads read while one writes.
+
+    After a failed write RocksDB refuses all further ones, though it goes on reading. It is opened
+    anew by the next write that finds room for that on the disk; scans that are under way then end
+    with ShardUnavailableError.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        settings: RocksSettings | None = None,
+        free_bytes: Callable[[Path], int] = free_bytes,
+    ) -> None:
+        self.path = Path(path)
+        self._settings = settings or RocksSettings()
+        self._free_bytes = free_bytes
+        self._cache = Cache(self._settings.cache_bytes)
+        self._synced, self._unsynced = write_options(durable=True), write_options(durable=False)
+        self._compacting, self._writing = Lock(), Lock()  # taken in this order
+        self._listing = Lock()
+        self._scans: WeakSet[RocksScan] = WeakSet()  # each holds the database open
+        self._has_failed = self._is_closed = False
+        self._opened: OpenedDatabase | None = None
+        self._readers: dict[Family, Rdict] = {}  # empty while nothing is open
+        self._open()
+
+    def get(self, family: Family, key: bytes) -> bytes | None:
+        """Return a value, or None."""
+        try:
+            stored = (self._readers.get(family) or self._awaited(family)).get(key)
+        except TierfoldError:
+            raise
+        except Exception as error:
+            raise read_error(error, named(family, key), key=key) from error
+        return None if stored is None else unwrap(family, key, stored)
+
+    def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values of some keys in their order."""
+        wanted: list[Any] = list(keys)
+        try:
+            found = (self._readers.get(family) or self._awaited(family)).get(wanted)
+        except TierfoldError:
+            raise
+        except Exception:  # noqa: BLE001  # it does not say which: one at a time names it
+            return [self.get(family, key) for key in wanted]
+        return [
+            None if stored is None else unwrap(family, key, stored)
+            for key, stored in zip(wanted, found or (), strict=True)
+        ]
+
+    def scan(
+        self, family: Family, prefix: bytes, *, after: bytes = b"", descending: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield keys that begin with the prefix, and their values, as they are now, in order."""
+        reader = self._readers.get(family) or self._awaited(family)
+        scan = RocksScan(reader, family, prefix, after=after, descending=descending)
+        with self._listing:
+            self._scans.add(scan)
+        if not self._readers:  # let go of meanwhile
+            scan.release()
+        return scan
+
+    def write(self, batch: Batch, *, durable: bool = True) -> None:
+        """Make the changes; raises StorageFullError before the disk is really full."""
+        self._require_room(batch)
+        with self._writing:
+            self._require_done(self._failure(batch, durable=durable))
+
+    def drop(self, family: Family) -> None:
+        """Forget all of a family and give its space back: for what can be made again."""
+        with self._writing:
+            self._require_done(self._failure_to_drop(family))
+
+    def compact(self) -> None:
+        """Write all that is live into fresh tables and delete the rest; reads and writes go on."""
+        with self._compacting:
+            with self._writing:
+                self._writable()
+            for family in Family:
+                try:
+                    self._awaited(family).flush()
+                    self._awaited(family).compact_range(None, None, compact_options())
+                except TierfoldError:
+                    raise
+                except Exception as error:  # noqa: BLE001  # as below
+                    if self._is_closed:
+                        return
+                    self._require_done(error)
+
+    def checkpoint(self, path: str | Path) -> None:
+        """Make a copy that can be opened, in a new folder; tables are linked, not copied."""
+        target = Path(path)
+        if target.exists():
+            problem = f"{target} exists already: a copy needs a new folder"
+            raise SetupError(problem)
+        with self._writing:
+            try:
+                Checkpoint(self._writable().database).create_checkpoint(str(target))
+            except Exception as error:
+                raise write_error(error, target) from error
+
+    def size_bytes(self) -> dict[Family, int]:
+        """Return the bytes of each family's tables; what is only in a log counts nothing."""
+        return {
+            family: self._awaited(family).property_int_value(_LIVE_BYTES) or 0 for family in Family
+        }
+
+    def log_bytes(self) -> int:
+        """Return the bytes of all files that are no tables: changes, RocksDB's own lists, prose."""
+        sizes = 0
+        for each in self.path.iterdir():
+            if each.suffix != _TABLE:
+                with contextlib.suppress(FileNotFoundError):  # RocksDB deletes as we look
+                    sizes += each.stat().st_size
+        return sizes
+
+    def statistics(self) -> str:
+        """Return RocksDB's own counts; nothing unless the settings ask for them."""
+        opened = self._opened
+        return (opened and opened.options.get_statistics()) or ""
+
+    def close(self) -> None:
+        """Write what is in memory into tables, so that the next opening has little to do."""
+        opened = self._opened
+        if self._is_closed or opened is None:
+            self._is_closed = True
+            return
+        self._is_closed = True
+        if self._compacting.locked():
+            opened.database.cancel_all_background(wait=True)
+        with self._compacting, self._writing:
+            if not self._has_failed:
+                for reader in opened.readers.values():
+                    with contextlib.suppress(Exception):  # the log has it all
+                        reader.flush()
+            del opened
+            self._let_go()
+
+    def _failure(self, batch: Batch, *, durable: bool) -> Exception | None:
+        """Make the changes; return what RocksDB raised, free of whatever holds the database."""
+        opened = self._writable()
+        rows, handles = WriteBatch(raw_mode=True), opened.handles
+        for (family, key), value in batch.puts.items():
+            if value is None:
+                rows.delete(key, handles[family])
+            else:
+                rows.put(key, wrap(family, key, value), handles[family])
+        try:
+            opened.database.write(rows, self._synced if durable else self._unsynced)
+        except Exception as error:  # noqa: BLE001  # RocksDB's own have no class
+            return error.with_traceback(None)
+        return None
+
+    def _failure_to_drop(self, family: Family) -> Exception | None:
+        opened = self._writable()
+        options = family_options(family, self._settings, self._cache)
+        try:
+            opened.database.drop_column_family(family.value)
+            opened.readers[family] = opened.database.create_column_family(family.value, options)
+        except Exception as error:  # noqa: BLE001  # as above
+            return error.with_traceback(None)
+        opened.handles[family] = opened.database.get_column_family_handle(family.value)
+        self._readers = dict(opened.readers)
+        return None
+
+    def _require_done(self, failure: Exception | None) -> None:
+        if failure is not None:
+            self._has_failed = True
+            raise write_error(failure, self.path) from failure
+
+    def _require_room(self, batch: Batch) -> None:
+        if not self._settings.free_bytes_min:
+            return
+        if self._free_bytes(self.path) < self._settings.free_bytes_min:
+            added = sum(len(value) for value in batch.puts.values() if value)
+            if added > _DELETION_BYTES:
+                raise StorageFullError(str(self.path))
+
+    def _writable(self) -> OpenedDatabase:
+        """Return the open database, opened anew when a write has failed."""
+        if self._is_closed:
+            raise ShardUnavailableError
+        if self._has_failed:
+            needed = self.log_bytes() + _RECOVERY_BYTES
+            if not has_room(self.path / _PROBE, needed):
+                raise StorageFullError(str(self.path))
+            if self._opened is not None:
+                self._opened.database.cancel_all_background(wait=True)  # or it stays open
+            self._let_go()
+        return self._opened or self._open(is_again=True)
+
+    def _awaited(self, family: Family) -> Rdict:
+        """Return a reader once the database is open again."""
+        reader = self._readers.get(family)
+        if reader is None:
+            with self._writing:
+                if self._is_closed:
+                    raise ShardUnavailableError
+                reader = (self._opened or self._open(is_again=True)).readers[family]
+        return reader
+
+    def _open(self, *, is_again: bool = False) -> OpenedDatabase:
+        opened = opened_database(self.path, self._settings, self._cache, is_again=is_again)
+        self._opened, self._has_failed = opened, False
+        self._readers = dict(opened.readers)
+        return opened
+
+    def _let_go(self) -> None:
+        """Drop all that keeps the database open, except what other threads are just reading.
+
+        rocksdict's own `close` fails while another thread reads, and leaves the database open.
+        """
+        self._readers = {}
+        self._opened = None
+        with self._listing:
+            for scan in self._scans:
+                scan.release()
