@@ -3,6 +3,7 @@
 | family     | key                            | value                                           |
 |------------|--------------------------------|-------------------------------------------------|
 | meta       | a word                         | format number, store id, next block number      |
+| meta       | "4", tenant, hash, number      | bytes of a block that L4 has                    |
 | head       | tenant, context digest         | `Head.encode()`                                 |
 | catalogue  | tenant, context id             | nothing: ids in order, for listings             |
 | reference  | tenant, segment name, digest   | `Place`: where the segment's body is            |
@@ -10,7 +11,7 @@
 | block      | tenant, block number           | a block of bodies, or its hash when L4 has it   |
 | dictionary | tenant, dictionary id          | a trained dictionary                            |
 | expiry     | time, tenant, digest           | nothing: what ends when                         |
-| outbox     | kind, tenant, digest or number | what L4 does not have yet                       |
+| outbox     | kind, tenant, digest or number | what L4 does not have yet, or should not have   |
 | search     | see `engine/shard/search`      | the search index, a cache                       |
 
 Storage keys begin with the tenant (its length, then its name) except where time or kind must lead.
@@ -26,6 +27,11 @@ from tierfold.errors import CorruptError
 STORE_FORMAT = 1
 NUMBER_BYTES = 5  # of a block's number: a shard that seals a block a millisecond lasts 34 years
 
+NEXT_BLOCK_KEY = b"next block"  # in `meta`: the number of the next block, as a block's key has it
+HASH_BYTES = 16  # of a block, as the object store names it
+UPLOADED = b"4"  # all keys of `meta` that say what L4 has begin with it
+
+_STUB = b"\x00"  # no block begins with it
 _TIME = struct.Struct(">Q")
 
 
@@ -110,10 +116,46 @@ def split_expiry(key: bytes) -> tuple[int, str, bytes]:
 
 
 def outbox_context_key(tenant: str, digest: bytes) -> bytes:
-    """Return the key that says: L4 lacks this context's newest state."""
+    """Return the key that says: L4 lacks this context's newest state, or that it is deleted."""
     return b"c" + head_key(tenant, digest)
 
 
 def outbox_block_key(tenant: str, number: int) -> bytes:
     """Return the key that says: L4 lacks this block."""
     return b"b" + block_key(tenant, number)
+
+
+def split_outbox(key: bytes) -> tuple[bytes, str, bytes]:
+    """Return kind, tenant, and digest, number or hash."""
+    tenant, rest = split_tenant(key[1:])
+    return key[:1], tenant, rest
+
+
+def outbox_unneeded_key(tenant: str, hashed: bytes) -> bytes:
+    """Return the key that says: L4 still has a block that nothing here needs any more."""
+    return b"u" + tenant_prefix(tenant) + hashed
+
+
+def outbox_dictionary_key(tenant: str, dictionary: bytes) -> bytes:
+    """Return the key that says: L4 still has a dictionary that is gone here."""
+    return b"d" + tenant_prefix(tenant) + dictionary
+
+
+def uploaded_prefix(tenant: str, hashed: bytes) -> bytes:
+    """Return what the `meta` keys of all local blocks with these bytes begin with."""
+    return UPLOADED + tenant_prefix(tenant) + hashed
+
+
+def uploaded_key(tenant: str, hashed: bytes, number: int) -> bytes:
+    """Return the `meta` key that says: L4 has this block, verified."""
+    return uploaded_prefix(tenant, hashed) + number.to_bytes(NUMBER_BYTES, "big")
+
+
+def block_stub(hashed: bytes) -> bytes:
+    """Return the value of a block whose bytes only L4 has now."""
+    return _STUB + hashed
+
+
+def stub_hash(value: bytes) -> bytes | None:
+    """Return the hash by which L4 knows a block that left the disk; None for one that is here."""
+    return value[1:] if value[:1] == _STUB and len(value) == 1 + HASH_BYTES else None

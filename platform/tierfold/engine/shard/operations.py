@@ -38,9 +38,10 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """Add items at the end. Answers Changed."""
+    """Add items at the end; InvalidInputError for a context of another shape. Answers Changed."""
 
     context: ContextKey
+    shape: Shape
     items: tuple[Item, ...]
     if_version: int | None = None
     keyed: Keyed | None = None
@@ -50,11 +51,14 @@ class Append:
 class Replace:
     """Make the list these names, of which `items` are believed to be new here.
 
+    InvalidInputError for a context of another shape.
+
     Where the present list is a beginning of the new one, this is an append. Answers Changed, or
     Need when bodies are missing: then the same operation is sent again with those items.
     """
 
     context: ContextKey
+    shape: Shape
     names: tuple[Name, ...]
     items: tuple[Item, ...]
     size_bytes: int  # of all items that the names stand for
@@ -153,7 +157,12 @@ class GetTiers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """Check every reference and every checksum. Answers AuditReport; may take minutes."""
+    """Check every reference and every checksum. Answers AuditReport; may take minutes.
+
+    With `repair`, what can be mended is, and the report has what is left.
+    """
+
+    repair: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

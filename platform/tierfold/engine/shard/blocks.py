@@ -1,0 +1,203 @@
+"""L2: sealed blocks in the shard's memory, packed as they lie on the disk."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from tierfold.compression.lossless import Block, Codec, block_hash
+from tierfold.engine.shard.committer import Committer
+from tierfold.engine.shard.keys import (
+    NUMBER_BYTES,
+    block_key,
+    split_tenant,
+    stub_hash,
+    uploaded_prefix,
+)
+from tierfold.engine.shard.objects import block_object
+from tierfold.engine.shard.view import View
+from tierfold.errors import CorruptError, TierfoldError
+from tierfold.ports import Batch, Family, KeyValues, Objects
+
+UNPACKED_KEPT = 16  # blocks of about 64 KiB: neighbours are read one after another
+FINDINGS_KEPT = 256
+
+BlockId = tuple[str, int]  # tenant and number
+CodecOf = Callable[[str], Codec]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An unpacked block and the tier it was found in."""
+
+    block: Block
+    tier: str
+    packed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSource:
+    """Where L4 is, and under which store id this shard's objects lie there."""
+
+    objects: Objects
+    owner: bytes
+
+    def block(self, tenant: str, hashed: bytes) -> bytes:
+        """Return a block's bytes; raises CorruptError where L4 has it not, or not as it was."""
+        data = self.objects.get(block_object(tenant, self.owner, hashed))
+        if data is None or block_hash(data) != hashed:
+            problem = "L4 does not have it" if data is None else "L4 has other bytes"
+            raise CorruptError(what=f"block {hashed.hex()}", problem=problem)
+        return data
+
+
+class Blocks:
+    """Reads blocks from the highest tier that has them; for any thread.
+
+    What is read stays until `evict` or until the room is needed. A damaged block on the disk is
+    served from L4 where that has it, and mended.
+    """
+
+    def __init__(
+        self,
+        values: KeyValues,
+        *,
+        codec_of: CodecOf,
+        bytes_max: int,
+        source: ObjectSource | None,
+    ) -> None:
+        self._values = values
+        self._codec_of = codec_of
+        self._bytes_max = bytes_max
+        self._source = source
+        self._packed: OrderedDict[BlockId, bytes] = OrderedDict()
+        self._unpacked: OrderedDict[BlockId, Found] = OrderedDict()
+        self._size_bytes = 0
+        self._lock = threading.Lock()
+        self._damaged: dict[BlockId, bytes] = {}  # what they should be
+        self.findings: deque[str] = deque(maxlen=FINDINGS_KEPT)  # damaged blocks that were met
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all blocks in memory."""
+        return self._size_bytes
+
+    def __len__(self) -> int:
+        """Return the number of blocks in memory."""
+        return len(self._packed)
+
+    def get(self, tenant: str, number: int) -> Found | None:
+        """Return a block, None where it is gone; raises CorruptError where no tier has it whole."""
+        key = (tenant, number)
+        with self._lock:
+            known = self._unpacked.get(key)
+            if known is not None:
+                self._unpacked.move_to_end(key)
+                self._packed.move_to_end(key)
+                return known
+            packed = self._packed.get(key)
+        return self._unpack(key, packed) if packed is not None else self._load(key)
+
+    def size_of(self, tenant: str, number: int) -> int:
+        """Return the bytes a block takes in memory; 0 where it is not there."""
+        return len(self._packed.get((tenant, number), b""))
+
+    def evict(self, tenant: str, number: int) -> None:
+        """Remove a block from memory, whether or not it is there."""
+        with self._lock:
+            self._forget((tenant, number))
+
+    def mend(self, committer: Committer) -> None:
+        """Write the damaged blocks that were met anew; never from inside a step."""
+        while self._damaged:
+            with self._lock:
+                key, packed = self._damaged.popitem() if self._damaged else (None, b"")
+            if key is None:
+                return
+            try:
+                committer.run(partial(_mend, key=key, packed=packed))
+            except TierfoldError as problem:  # it is served from memory, and met again later
+                self.findings.append(f"block {key[0]}/{key[1]} is not mended: {problem}")
+
+    def clear(self) -> None:
+        """Remove all blocks from memory."""
+        with self._lock:
+            for key in list(self._packed):
+                self._forget(key)
+
+    def _unpack(self, key: BlockId, packed: bytes) -> Found:
+        found = Found(self._codec_of(key[0]).unpack(packed), "L2", len(packed))
+        with self._lock:
+            if key in self._packed:
+                self._hold_unpacked(key, found)
+        return found
+
+    def _load(self, key: BlockId) -> Found | None:
+        """Read a block from the disk, or from L4 where the disk has it not, or not whole."""
+        try:
+            packed = self._values.get(Family.BLOCK, block_key(*key))
+            if packed is None:
+                return None
+            hashed = stub_hash(packed)
+            if hashed is None:
+                return self._held(key, packed, "L3")
+        except CorruptError as error:
+            return self._mended(key, error)
+        return self._held(key, self._from_l4(key, hashed), "L4")
+
+    def _held(self, key: BlockId, packed: bytes, tier: str) -> Found:
+        block = self._codec_of(key[0]).unpack(packed)
+        with self._lock:
+            self._forget(key)
+            self._packed[key] = packed
+            self._size_bytes += len(packed)
+            self._hold_unpacked(key, Found(block, "L2", len(packed)))
+            while self._size_bytes > self._bytes_max and self._packed:
+                self._forget(next(iter(self._packed)))
+        return Found(block, tier, len(packed))
+
+    def _hold_unpacked(self, key: BlockId, found: Found) -> None:
+        self._unpacked[key] = found
+        if len(self._unpacked) > UNPACKED_KEPT:
+            self._unpacked.popitem(last=False)
+
+    def _forget(self, key: BlockId) -> None:
+        self._size_bytes -= len(self._packed.pop(key, b""))
+        self._unpacked.pop(key, None)
+
+    def _from_l4(self, key: BlockId, hashed: bytes) -> bytes:
+        if self._source is None:
+            problem = "only L4 has it, and no object store is set up"
+            raise CorruptError(what=f"block {key[1]}", problem=problem)
+        return self._source.block(key[0], hashed)
+
+    def _mended(self, key: BlockId, error: CorruptError) -> Found:
+        """Serve a damaged block from L4; raises the error where L4 does not have it either."""
+        self.findings.append(f"block {key[0]}/{key[1]}: {error.problem}")
+        hashed = self._uploaded_hash(key)
+        if self._source is None or hashed is None:
+            raise error
+        packed = self._source.block(key[0], hashed)
+        found = self._held(key, packed, "L4")
+        with self._lock:
+            self._damaged[key] = packed
+        return found
+
+    def _uploaded_hash(self, key: BlockId) -> bytes | None:
+        """Return the hash of a block that L4 has, found without reading the block."""
+        suffix = block_key(*key)[-NUMBER_BYTES:]
+        for found, _ in self._values.scan(Family.META, uploaded_prefix(key[0], b"")):
+            if found.endswith(suffix):
+                return split_tenant(found[1:])[1][:-NUMBER_BYTES]
+        return None
+
+
+def _mend(view: View, batch: Batch, key: BlockId, packed: bytes) -> None:
+    """Write a block anew unless it was dropped or moved to L4 meanwhile."""
+    try:
+        value = view.get(Family.BLOCK, block_key(*key))
+    except CorruptError:
+        value = b""
+    if value is not None and stub_hash(value) is None:
+        batch.put(Family.BLOCK, block_key(*key), packed)

@@ -1,0 +1,131 @@
+"""Bodies of a context: from its references to the rows and blocks that have them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tierfold.context.segment import Name, SegmentKind, joined, names_in
+from tierfold.engine.shard.blocks import Blocks, CodecOf
+from tierfold.engine.shard.keys import Place, name_prefix, reference_key
+from tierfold.engine.shard.view import Stored
+from tierfold.errors import CorruptError
+from tierfold.ports import Family
+
+_TRIES = 2  # a body that was moved between the two reads has its new place by now
+
+
+def pieces_of(bodies: Mapping[Name, bytes]) -> dict[Name, tuple[Name, ...]]:
+    """Return the pieces of those items that are split."""
+    return {
+        name: names_in(body[1:]) for name, body in bodies.items() if body[0] == SegmentKind.SPLIT
+    }
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a read met on its way."""
+
+    tier: str = "L2"  # the lowest it had to go to
+    blocks: dict[int, int] = field(default_factory=dict)  # number -> bytes as packed
+
+    def went_to(self, tier: str) -> None:
+        """Note a tier."""
+        self.tier = max(self.tier, tier)  # L2 < L3 < L4
+
+
+class Bodies:
+    """Reads bodies that one context refers to, through `stored`: the disk, or a round's view."""
+
+    def __init__(self, blocks: Blocks, codec_of: CodecOf) -> None:
+        self._blocks = blocks
+        self._codec_of = codec_of
+
+    def reader(self, stored: Stored, tenant: str, digest: bytes) -> "BodyReader":
+        """Return a reader for one context; one answer is one reader."""
+        return BodyReader(self._blocks, self._codec_of, stored, (tenant, digest))
+
+
+class BodyReader:
+    """Reads the bodies of one context for one answer."""
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        codec_of: CodecOf,
+        stored: Stored,
+        context: tuple[str, bytes],
+    ) -> None:
+        self._blocks = blocks
+        self._codec_of = codec_of
+        self._stored = stored
+        self.context = context
+        self._tenant, self._digest = context
+        self.reading = Reading()
+
+    def body(self, name: Name) -> bytes:
+        """Return one body; raises CorruptError where it is missing or damaged."""
+        return self.bodies([name])[name]
+
+    def bodies(self, names: Iterable[Name]) -> dict[Name, bytes]:
+        """Return some bodies by name; raises CorruptError where one is missing or damaged."""
+        found: dict[Name, bytes] = {}
+        missing = list(dict.fromkeys(names))
+        for _ in range(_TRIES):
+            if missing:
+                found.update(self.at(self._places(missing)))
+                missing = [name for name in missing if name not in found]
+        if missing:
+            raise CorruptError(what=f"segment {missing[0].hex()}", problem="it is missing")
+        return found
+
+    def items(self, names: Sequence[Name]) -> tuple[bytes, ...]:
+        """Return items as whole bodies in their order, split ones joined."""
+        own = self.bodies(names)
+        pieces = pieces_of(own)
+        if pieces:
+            parts = self.bodies(piece for each in pieces.values() for piece in each)
+            for name, listed in pieces.items():
+                own[name] = joined([parts[piece] for piece in listed])
+        return tuple(own[name] for name in names)
+
+    def at(self, places: Mapping[Name, Place]) -> dict[Name, bytes]:
+        """Return the bodies that are in these places; those that have left them are missing."""
+        rows = [name for name, place in places.items() if place.block is None]
+        blocks: dict[int, list[tuple[Name, int]]] = {}
+        for name, place in places.items():
+            if place.block is not None:
+                blocks.setdefault(place.block, []).append((name, place.entry))
+        return self._in_rows(rows) | self._in_blocks(blocks)
+
+    def _places(self, names: Sequence[Name]) -> dict[Name, Place]:
+        keys = [reference_key(self._tenant, name, self._digest) for name in names]
+        values = self._stored.get_many(Family.REFERENCE, keys)
+        return {
+            name: Place.decode(value)
+            for name, value in zip(names, values, strict=True)
+            if value is not None
+        }
+
+    def _in_rows(self, names: Sequence[Name]) -> dict[Name, bytes]:
+        if not names:
+            return {}
+        keys = [name_prefix(self._tenant, name) for name in names]
+        frames = self._stored.get_many(Family.BODY, keys)
+        unframe: Callable[[bytes], bytes] = self._codec_of(self._tenant).unframe
+        self.reading.went_to("L3")
+        return {
+            name: unframe(frame)
+            for name, frame in zip(names, frames, strict=True)
+            if frame is not None
+        }
+
+    def _in_blocks(self, blocks: Mapping[int, Sequence[tuple[Name, int]]]) -> dict[Name, bytes]:
+        bodies: dict[Name, bytes] = {}
+        for number, entries in blocks.items():
+            found = self._blocks.get(self._tenant, number)
+            if found is None:
+                continue
+            self.reading.went_to(found.tier)
+            self.reading.blocks[number] = found.packed_bytes
+            for name, entry in entries:
+                bodies[name] = found.block.entry(entry)
+        return bodies

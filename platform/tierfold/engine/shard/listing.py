@@ -1,0 +1,43 @@
+"""Listings: a tenant's contexts in the order of their ids."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from tierfold.context.identity import ContextKey
+from tierfold.context.stored import ContextInfo
+from tierfold.engine.shard.keys import catalogue_key, split_tenant, tenant_prefix
+from tierfold.engine.shard.operations import GetInfo, ListContexts, Listed
+from tierfold.engine.shard.reading import Reader
+from tierfold.errors import CorruptError, UnknownContextError
+from tierfold.ports import Family, KeyValues
+
+
+class Listing:
+    """Lists contexts; for any thread."""
+
+    def __init__(self, values: KeyValues, reader: Reader) -> None:
+        self._values = values
+        self._reader = reader
+
+    def page(self, operation: ListContexts) -> Listed:
+        """Return one page; contexts whose time is over are left out."""
+        limit = max(0, operation.limit)
+        found = list(islice(self._present(operation), limit + 1))
+        return Listed(contexts=tuple(found[:limit]), has_more=len(found) > limit)
+
+    def _present(self, operation: ListContexts) -> Iterator[ContextInfo]:
+        tenant = operation.tenant
+        listed = self._values.scan(
+            Family.CATALOGUE,
+            tenant_prefix(tenant),
+            after=catalogue_key(tenant, operation.after) if operation.after else b"",
+            descending=operation.descending,
+        )
+        for key, _ in listed:
+            context = ContextKey(tenant, split_tenant(key)[1].decode("ascii"))
+            try:
+                yield self._reader.info(GetInfo(context=context))
+            except UnknownContextError:  # over, or deleted since the scan began
+                continue
+            except CorruptError:  # the audit names it; it must not hide all the others
+                continue

@@ -1,0 +1,119 @@
+"""One shard of a store on this machine's disk: where its parts lie, and how they are opened."""
+
+import hashlib
+import os
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tierfold.config import Settings
+from tierfold.engine.clock import MonotonicClock, UnixClock
+from tierfold.engine.shard.assembled import OpenShard, ShardParts
+from tierfold.engine.shard.operations import Operation, Result
+from tierfold.engine.shard.upkeep.packing import Pack, packed
+from tierfold.engine.working import SharedFolder
+from tierfold.errors import SetupError
+from tierfold.ports import Batch, Family, KeyValues, Objects
+from tierfold.storage import RocksKeyValues, RocksSettings, open_objects
+
+SHARDS_KEY = b"shards"  # in `meta`: how many the store had when this one was made
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own in it, for us alone
+_COUNT_BYTES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardHome:
+    """Which shard of which store."""
+
+    store: str  # folder
+    name: str
+    shards: int  # of the whole store; placement counts on it
+    objects: str = ""  # URL of the object store, "" where there is none
+
+    @property
+    def folder(self) -> Path:
+        """Where its database lies."""
+        return Path(self.store) / self.name
+
+    @property
+    def shared_folder(self) -> Path:
+        """Where mapped working sets lie: in memory where the system has a place for that."""
+        if not _SHARED_MEMORY.is_dir():
+            return self.folder.with_name(f"l1-{self.name}")
+        said = hashlib.blake2b(str(self.folder).encode(), digest_size=8).hexdigest()
+        return _SHARED_MEMORY / f"tierfold-{os.getuid()}-{said}"
+
+
+class DiskShard:
+    """A shard and everything under it; whoever opens it closes it."""
+
+    def __init__(self, home: ShardHome, *, settings: Settings, pack: Pack = packed) -> None:
+        """Open what is stored, or begin; raises SetupError, StorageFullError or CorruptError."""
+        self._is_closed = False
+        self._objects: Objects | None = open_objects(home.objects) if home.objects else None
+        self._folder = SharedFolder(home.shared_folder, bytes_max=settings.tiers.l1_bytes_max)
+        database = RocksSettings(free_bytes_min=settings.tiers.free_disk_bytes_min)
+        self._values = RocksKeyValues(home.folder, settings=database)
+        try:
+            _require_count(self._values, home)
+            self._shard = self._opened(settings, pack)
+            self._shard.start()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def call(self, operations: Sequence[Operation]) -> list[Result]:
+        """Return one result per operation, in order."""
+        return self._shard.call(operations)
+
+    def close(self) -> None:
+        """Stop upkeep, finish what waits, close the database; a second time does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._shard.close()
+        self._let_go()
+
+    def _opened(self, settings: Settings, pack: Pack) -> OpenShard:
+        return OpenShard(
+            ShardParts(
+                values=self._values,
+                settings=settings,
+                wall=UnixClock(),
+                clock=MonotonicClock(),
+                dice=random.SystemRandom(),
+                objects=self._objects,
+                folder=self._folder,
+                pack=pack,
+            )
+        )
+
+    def _let_go(self) -> None:
+        self._values.close()
+        shutil.rmtree(self._folder.path, ignore_errors=True)  # in memory, for nobody now
+        if self._objects is not None:
+            self._objects.close()
+
+
+def open_shard(home: ShardHome, *, settings: Settings, pack: Pack = packed) -> DiskShard:
+    """Open a shard with its upkeep at work."""
+    return DiskShard(home, settings=settings, pack=pack)
+
+
+def _require_count(values: KeyValues, home: ShardHome) -> None:
+    """Refuse another number of shards than the store was made with: contexts would not be found."""
+    stored = values.get(Family.META, SHARDS_KEY)
+    if stored is None:
+        batch = Batch()
+        batch.put(Family.META, SHARDS_KEY, home.shards.to_bytes(_COUNT_BYTES, "big"))
+        values.write(batch)
+        return
+    count = int.from_bytes(stored, "big")
+    if count != home.shards:
+        problem = (
+            f"{home.store} was made with {count} shards, not {home.shards}: open it with those"
+        )
+        raise SetupError(problem)

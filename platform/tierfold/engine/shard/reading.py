@@ -1,0 +1,194 @@
+"""Reads: from a head to bodies, in the caller's thread and no further than the question goes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+from tierfold.context import Tokenizer
+from tierfold.context.handle import Handle
+from tierfold.context.identity import ContextKey
+from tierfold.context.manifest import Head, chained
+from tierfold.context.stored import ContextInfo, about_of
+from tierfold.engine.shard.bodies import Bodies, BodyReader, Reading
+from tierfold.engine.shard.finding import first_of
+from tierfold.engine.shard.heads import Heads, is_over
+from tierfold.engine.shard.keys import head_key
+from tierfold.engine.shard.names import names_between
+from tierfold.engine.shard.operations import (
+    GetInfo,
+    GetVersion,
+    Items,
+    ReadHandle,
+    ReadItems,
+    ReadSince,
+    Version,
+)
+from tierfold.errors import CorruptError, OverloadError, UnknownContextError, UnknownHandleError
+from tierfold.ports import Family, KeyValues, WallClock
+
+T = TypeVar("T")
+
+_CHANGES_MAX = 16  # of a context while it is read: then it changes too fast to be read
+_RETRY_AFTER_S = 1
+
+
+class SharedSets(Protocol):
+    """L1: working sets as files that readers map."""
+
+    def find(self, digest: bytes, tokenizer: Tokenizer, info: ContextInfo) -> Path | None:
+        """Return the file of exactly this version, where there is one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A context was read; what the tiers learn from it."""
+
+    key: tuple[str, bytes]  # tenant and digest
+    reading: Reading
+    pinned_until_ms: int
+    tokenizer: Tokenizer | None = None  # of the working set the reader could have mapped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderParts:
+    """What reads need."""
+
+    values: KeyValues
+    bodies: Bodies
+    heads: Heads
+    wall: WallClock
+    shared: SharedSets | None
+    was_read: Callable[[Read], None]
+
+
+class Reader:
+    """Answers reads of single contexts; for any thread."""
+
+    def __init__(self, parts: ReaderParts) -> None:
+        self._parts = parts
+
+    def version(self, operation: GetVersion) -> Version:
+        """Return which state a context is in."""
+        context = operation.context
+        _, head = self._present(context.tenant, context.digest, context.id)
+        return Version(version=head.version, chain=head.chain, items=head.items)
+
+    def info(self, operation: GetInfo) -> ContextInfo:
+        """Return a context without its items."""
+        return self._steady(operation.context, self._info)
+
+    def items(self, operation: ReadItems) -> Items:
+        """Return a range of items; what is outside of the list is left out."""
+
+        def read(head: Head, reader: BodyReader) -> Items:
+            start = min(max(operation.start, 0), head.items)
+            stop = head.items if operation.stop is None else min(operation.stop, head.items)
+            return self._items(head, reader, start, stop)
+
+        return self._steady(operation.context, read)
+
+    def since(self, operation: ReadSince) -> Items:
+        """Return what a reader does not have, or all where what it has is another list."""
+
+        def read(head: Head, reader: BodyReader) -> Items:
+            return self._since(operation, head, reader)
+
+        return self._steady(operation.context, read)
+
+    def handle(self, operation: ReadHandle) -> Items:
+        """Return the items a handle means; raises UnknownHandleError."""
+        handle = Handle.decode(operation.handle)
+
+        def read(head: Head, reader: BodyReader) -> Items:
+            first = first_of(handle, head, reader.bodies)
+            if first is None:
+                raise UnknownHandleError(operation.handle)
+            return self._items(head, reader, first, first + handle.count)
+
+        try:
+            return self._steady_at(operation.tenant, handle.digest, None, read)
+        except UnknownContextError as error:
+            raise UnknownHandleError(operation.handle) from error
+
+    def whole(self, tenant: str, digest: bytes) -> tuple[ContextInfo, tuple[bytes, ...]]:
+        """Return a context with all items, for upkeep: it counts as no read."""
+
+        def read(head: Head, reader: BodyReader) -> tuple[ContextInfo, tuple[bytes, ...]]:
+            names = names_between(head, 0, head.items, reader.bodies)
+            return self._info(head, reader), reader.items(names)
+
+        return self._steady_at(tenant, digest, None, read)
+
+    def _since(self, operation: ReadSince, head: Head, reader: BodyReader) -> Items:
+        start = operation.items
+        if 0 < start <= head.items:
+            names = names_between(head, start, head.items, reader.bodies)
+            if chained(operation.chain, names) == head.chain:
+                return self._items(head, reader, start, head.items)
+        tokenizer = cast("Tokenizer", operation.shared) if operation.shared else None
+        if tokenizer and self._parts.shared is not None:
+            info = self._info(head, reader)
+            path = self._parts.shared.find(operation.context.digest, tokenizer, info)
+            if path is not None:
+                reader.reading.tier = "L1"
+                self._note(reader, head, tokenizer)
+                return Items(info=info, start=0, bodies=(), tier="L1", shared=str(path))
+        return self._items(head, reader, 0, head.items, tokenizer)
+
+    def _items(
+        self,
+        head: Head,
+        reader: BodyReader,
+        start: int,
+        stop: int,
+        tokenizer: Tokenizer | None = None,
+    ) -> Items:
+        names = names_between(head, start, stop, reader.bodies)
+        bodies = reader.items(names)
+        self._note(reader, head, tokenizer)
+        tier = reader.reading.tier
+        return Items(info=self._info(head, reader), start=start, bodies=bodies, tier=tier)
+
+    def _note(self, reader: BodyReader, head: Head, tokenizer: Tokenizer | None) -> None:
+        pinned = head.pinned_until_ms
+        self._parts.was_read(Read(reader.context, reader.reading, pinned, tokenizer))
+
+    def _info(self, head: Head, reader: BodyReader) -> ContextInfo:
+        known = self._parts.heads.info(head_key(*reader.context), head)
+        if known is not None:
+            return known
+        assert head.about is not None, "without it all is known"
+        info = ContextInfo(head=head, about=about_of(reader.body(head.about)))
+        self._parts.heads.describe(head_key(*reader.context), info)
+        return info
+
+    def _steady(self, context: ContextKey, read: Callable[[Head, BodyReader], T]) -> T:
+        return self._steady_at(context.tenant, context.digest, context.id, read)
+
+    def _steady_at(
+        self, tenant: str, digest: bytes, id_: str | None, read: Callable[[Head, BodyReader], T]
+    ) -> T:
+        """Read one state of a context; begin anew where it changed and something is missing."""
+        data, head = self._present(tenant, digest, id_)
+        for _ in range(_CHANGES_MAX):
+            try:
+                return read(head, self._parts.bodies.reader(self._parts.values, tenant, digest))
+            except CorruptError:
+                before = data
+                data, head = self._present(tenant, digest, id_)
+                if data == before:
+                    raise
+        raise OverloadError(retry_after_s=_RETRY_AFTER_S)
+
+    def _present(self, tenant: str, digest: bytes, id_: str | None) -> tuple[bytes, Head]:
+        """Return a head and its bytes; raises UnknownContextError, also where its time is over."""
+        key = head_key(tenant, digest)
+        data = self._parts.values.get(Family.HEAD, key)
+        head = None if data is None else self._parts.heads.head(key, data)
+        if data is None or head is None or (id_ is not None and head.id != id_):
+            raise UnknownContextError(id_ or digest.hex())
+        if head.ttl_ms and is_over(head, self._parts.wall.unix_ms()):
+            raise UnknownContextError(head.id)
+        return data, head

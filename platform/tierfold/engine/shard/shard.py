@@ -1,0 +1,196 @@
+"""The shard: everything stored of some slots, behind one method."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Protocol, get_args
+
+from tierfold.engine.shard.changing import ChangeStep
+from tierfold.engine.shard.core import Core
+from tierfold.engine.shard.counting import ReadCounts
+from tierfold.engine.shard.operations import (
+    Audit,
+    AuditReport,
+    Changed,
+    Changing,
+    Compact,
+    Deleted,
+    Done,
+    GetInfo,
+    GetTiers,
+    GetVersion,
+    Hits,
+    Items,
+    ListContexts,
+    Operation,
+    ReadHandle,
+    ReadItems,
+    ReadSince,
+    Result,
+    Search,
+    TiersReport,
+)
+from tierfold.engine.shard.upkeep.upkeep import ReadsOfTier
+from tierfold.errors import SetupError, TierfoldError, TooLargeError
+
+OPERATIONS_MAX = 4096  # in one call
+
+_CHANGING = get_args(Changing)
+
+
+class UpkeepLink(Protocol):
+    """Upkeep as the shard calls it."""
+
+    def was_changed(self, tenant: str, digest: bytes, *, row_bytes: int, leaves: bool) -> bool:
+        """Note a change; returns whether there is something to do at once."""
+        ...
+
+    def was_deleted(self, tenant: str, digest: bytes) -> None:
+        """Note that a context is gone."""
+        ...
+
+    def report(self, reads: Mapping[str, ReadsOfTier] | None = None) -> TiersReport:
+        """Return what the tiers hold and what waits."""
+        ...
+
+    def audit(self, *, repair: bool = False) -> AuditReport:
+        """Hold everything stored against everything else."""
+        ...
+
+    def compact(self) -> None:
+        """Seal, defragment and give disk space back."""
+        ...
+
+
+class SearchLink(Protocol):
+    """The search index as the shard calls it."""
+
+    def find(self, tenant: str, query: str, limit: int) -> Hits:
+        """Return the segments that have the words of a query, the best first."""
+        ...
+
+    def compact(self) -> None:
+        """Remove what is dead; the database is compacted after that."""
+        ...
+
+
+class Shard:
+    """Answers operations; safe to call from many threads.
+
+    Changes wait for the disk together, reads for nobody. When a change's result is returned, it
+    survives a crash of the machine.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        *,
+        upkeep: UpkeepLink,
+        search: SearchLink | None = None,
+        wake: Callable[[], None] | None = None,
+    ) -> None:
+        """Take the parts; `wake` is called when upkeep has something to do at once."""
+        self._core = core
+        self._upkeep = upkeep
+        self._search = search
+        self._wake = wake
+        self._reads = ReadCounts()
+        self._answers: dict[type[Operation], Callable[[Any], Result]] = {
+            GetVersion: core.reader.version,
+            GetInfo: core.reader.info,
+            ReadItems: core.reader.items,
+            ReadSince: core.reader.since,
+            ReadHandle: core.reader.handle,
+            ListContexts: core.listing.page,
+            Search: self._found,
+            GetTiers: self._tiers,
+            Audit: self._audited,
+            Compact: self._compacted,
+        }
+
+    def call(self, operations: Sequence[Operation]) -> list[Result]:
+        """Return one result per operation, in order; what was foreseen to fail is a result too."""
+        if len(operations) > OPERATIONS_MAX:
+            raise TooLargeError(
+                what="operations in one call", size=len(operations), limit=OPERATIONS_MAX
+            )
+        results: list[Result] = []
+        for changes, together in groupby(operations, key=_changes):
+            if changes:
+                results += self._change(list(together))
+            else:
+                results += [self._answer(operation) for operation in together]
+        return results
+
+    def close(self) -> None:
+        """Refuse changes from now on, and return when those that wait are made."""
+        self._core.parts.committer.close()
+
+    def _change(self, operations: Sequence[Any]) -> list[Result]:
+        """Make changes in one round, each on its own."""
+        core = self._core
+        prepared = [self._prepared(operation) for operation in operations]
+        steps = [step for step in prepared if isinstance(step, ChangeStep)]
+        size_bytes = sum(step.size_bytes for step in steps)
+        try:
+            outcomes = core.parts.committer.run_all(steps, size_bytes=size_bytes)
+        except TierfoldError as error:
+            outcomes = [error] * len(steps)
+        for step, outcome in zip(steps, outcomes, strict=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, TierfoldError):
+                raise outcome
+            self._tell(step, outcome)
+        made = iter(outcomes)
+        return [next(made) if isinstance(step, ChangeStep) else step for step in prepared]
+
+    def _prepared(self, operation: Changing) -> ChangeStep | TierfoldError:
+        try:
+            return ChangeStep(self._core.change_parts, operation, self._core.parts.values)
+        except TierfoldError as error:
+            return error
+
+    def _tell(self, step: ChangeStep, outcome: Result) -> None:
+        """Let upkeep know what was changed."""
+        context = step.operation.context
+        if isinstance(outcome, Deleted):
+            self._upkeep.was_deleted(context.tenant, context.digest)
+        elif isinstance(outcome, Changed) and not outcome.was_made_before:
+            is_due = self._upkeep.was_changed(
+                context.tenant, context.digest, row_bytes=step.rows_bytes, leaves=step.has_left
+            )
+            if is_due and self._wake is not None:
+                self._wake()
+
+    def _answer(self, operation: Operation) -> Result:
+        clock, blocks = self._core.parts.clock, self._core.parts.blocks
+        began_ms = clock.now_ms()
+        try:
+            result = self._answers[type(operation)](operation)
+        except TierfoldError as error:
+            return error
+        finally:
+            blocks.mend(self._core.parts.committer)
+        if isinstance(result, Items):
+            self._reads.add(result.tier, clock.now_ms() - began_ms)
+        return result
+
+    def _found(self, operation: Search) -> Hits:
+        if self._search is None:
+            problem = "search is switched off in this store's settings"
+            raise SetupError(problem)
+        return self._search.find(operation.tenant, operation.query, operation.limit)
+
+    def _tiers(self, _: GetTiers) -> TiersReport:
+        return self._upkeep.report(self._reads.by_tier())
+
+    def _audited(self, operation: Audit) -> AuditReport:
+        return self._upkeep.audit(repair=operation.repair)
+
+    def _compacted(self, _: Compact) -> Done:
+        if self._search is not None:
+            self._search.compact()
+        self._upkeep.compact()
+        return Done()
+
+
+def _changes(operation: Operation) -> bool:
+    return isinstance(operation, _CHANGING)

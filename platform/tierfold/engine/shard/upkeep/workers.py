@@ -1,0 +1,146 @@
+"""The workers of a shard's upkeep, each made for one thing."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tierfold.config import Settings
+from tierfold.engine.shard.blocks import Blocks, ObjectSource
+from tierfold.engine.shard.keys import head_key
+from tierfold.engine.shard.upkeep.audit import Auditor
+from tierfold.engine.shard.upkeep.bodies import StoredBodies
+from tierfold.engine.shard.upkeep.defragmenting import Defragmenter
+from tierfold.engine.shard.upkeep.disk import DiskEviction
+from tierfold.engine.shard.upkeep.expiring import Reaper, Remove
+from tierfold.engine.shard.upkeep.moving import Mover
+from tierfold.engine.shard.upkeep.open_rows import OpenRows
+from tierfold.engine.shard.upkeep.packing import Pack, packed
+from tierfold.engine.shard.upkeep.sealing import Sealer
+from tierfold.engine.shard.upkeep.steps import Commits
+from tierfold.engine.shard.upkeep.tiering import Contexts, Load, Tiering
+from tierfold.engine.shard.upkeep.training import Dictionaries, Trainer
+from tierfold.engine.shard.upkeep.uploading import Uploader
+from tierfold.engine.working import SharedFolder
+from tierfold.memory import Lrfu, Order, Tiers
+from tierfold.ports import Clock, Family, KeyValues, WallClock
+
+OBJECTS_EXPECTED = 1024  # contexts that L1 and L2 hold, for the pace of the order
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepParts:
+    """What upkeep works on, and what the shard does for it."""
+
+    values: KeyValues
+    commits: Commits
+    dictionaries: Dictionaries
+    blocks: Blocks
+    source: ObjectSource | None  # None: there is no L4
+    folder: SharedFolder | None  # None: there is no L1
+    load: Load
+    remove: Remove
+    settings: Settings
+    clock: Clock
+    wall: WallClock
+    dice: random.Random
+    pack: Pack = packed
+    is_cpu_pressed: Callable[[], bool] = _never
+    order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """One of each; without L4 nobody uploads, and nothing is evicted from the disk."""
+
+    sealer: Sealer
+    defragmenter: Defragmenter
+    reaper: Reaper
+    auditor: Auditor
+    trainer: Trainer
+    tiering: Tiering
+    uploader: Uploader | None
+    eviction: DiskEviction | None
+
+
+def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
+    """Return the workers for a shard."""
+    values, commits, source = parts.values, parts.commits, parts.source
+    codec_of = parts.dictionaries.codec_of
+    bodies = StoredBodies(values, codec_of, source=source)
+    mover = Mover(commits, has_l4=source is not None, dropped=parts.blocks.evict)
+    sealer = Sealer(
+        values=values,
+        bodies=bodies,
+        mover=mover,
+        dictionaries=parts.dictionaries,
+        open_rows=open_rows,
+        clock=parts.clock,
+        pack=parts.pack,
+        is_cpu_pressed=parts.is_cpu_pressed,
+    )
+    return Workers(
+        sealer=sealer,
+        defragmenter=Defragmenter(
+            values=values,
+            bodies=bodies,
+            mover=mover,
+            dictionaries=parts.dictionaries,
+            pack=parts.pack,
+        ),
+        reaper=Reaper(values=values, commits=commits, wall=parts.wall, remove=parts.remove),
+        auditor=Auditor(
+            values=values,
+            commits=commits,
+            bodies=StoredBodies(values, codec_of, source=source),
+            mover=mover,
+        ),
+        trainer=Trainer(
+            values=values, commits=commits, dictionaries=parts.dictionaries, source=source
+        ),
+        tiering=_tiering(parts),
+        uploader=_uploader(parts, bodies, sealer),
+        eviction=_eviction(parts),
+    )
+
+
+def _tiering(parts: UpkeepParts) -> Tiering:
+    values = parts.values
+    return Tiering(
+        tiers=Tiers(parts.settings.tiers, parts.order or Lrfu(objects=OBJECTS_EXPECTED)),
+        blocks=parts.blocks,
+        folder=parts.folder,
+        contexts=Contexts(
+            load=parts.load,
+            is_there=lambda key: values.get(Family.HEAD, head_key(*key)) is not None,
+        ),
+        limits=parts.settings.limits,
+        wall=parts.wall,
+    )
+
+
+def _uploader(parts: UpkeepParts, bodies: StoredBodies, sealer: Sealer) -> Uploader | None:
+    if parts.source is None:
+        return None
+    return Uploader(
+        values=parts.values,
+        commits=parts.commits,
+        bodies=bodies,
+        sealer=sealer,
+        source=parts.source,
+    )
+
+
+def _eviction(parts: UpkeepParts) -> DiskEviction | None:
+    if parts.source is None:
+        return None
+    return DiskEviction(
+        values=parts.values,
+        commits=parts.commits,
+        source=parts.source,
+        settings=parts.settings.tiers,
+        is_above=lambda tenant, number: parts.blocks.size_of(tenant, number) > 0,
+    )

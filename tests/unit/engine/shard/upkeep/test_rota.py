@@ -1,0 +1,184 @@
+import random
+import time
+from collections.abc import Iterator
+
+from tests.unit.engine.shard.upkeep.worlds import World, message
+from tierfold.config import TierSettings
+from tierfold.engine.clock import FakeClock
+from tierfold.engine.shard.upkeep.backoff import FIRST_MS, LONGEST_MS, Backoff
+from tierfold.engine.shard.upkeep.open_rows import OpenRows
+from tierfold.engine.shard.upkeep.rota import Job, Rota
+from tierfold.engine.shard.upkeep.thread import UpkeepThread
+from tierfold.errors import CorruptError, OverloadError, ShardUnavailableError
+from tierfold.ports import Family
+
+
+def test_jobs_take_turns_and_stop_when_time_is_over() -> None:
+    """No job keeps the others waiting for longer than one of its pieces."""
+    clock = FakeClock()
+    done: list[str] = []
+
+    def work(name: str) -> Iterator[None]:
+        for _ in range(3):
+            clock.advance(1)
+            done.append(name)
+            yield
+
+    jobs = [Job(name=name, start=lambda name=name: work(name), every_ms=10) for name in "ab"]  # type: ignore[misc]  # defaults bind early
+    rota = Rota(clock, jobs)
+
+    assert rota.step(3)
+    assert done == ["a", "b", "a", "b"]
+    assert not rota.step(100)
+    assert done == ["a", "b"] * 3
+    assert not rota.step(100)
+    clock.advance(10)
+    assert rota.step(0)
+
+
+def test_a_job_that_fails_is_named_and_tried_again() -> None:
+    """Others go on, and when it goes well again the problem is forgotten."""
+    clock = FakeClock()
+    problems = [CorruptError(what="a block", problem="torn"), OverloadError(retry_after_s=1), None]
+    told: list[str] = []
+
+    def work() -> Iterator[None]:
+        problem = problems.pop(0)
+        if problem is not None:
+            raise problem
+        yield
+
+    job = Job(name="x", start=work, every_ms=5, failed=lambda error: told.append(str(error)))
+    rota = Rota(clock, [job])
+    rota.step(1)
+    assert rota.problems == {"x": "a block: torn"}
+    clock.advance(5)
+    rota.step(1)
+    assert len(told) == 2
+    clock.advance(5)
+    rota.step(1)
+
+    assert rota.problems == {}
+
+
+def test_work_that_nobody_waits_for_rests_after_it_took_long() -> None:
+    """A job with a share of a tenth rests nine times as long as it took."""
+    clock = FakeClock()
+
+    def work() -> Iterator[None]:
+        clock.advance(100)
+        yield
+
+    rota = Rota(clock, [Job(name="x", start=work, every_ms=10, share_max=0.1)])
+    rota.step(1000)
+    clock.advance(899)
+    assert not rota.step(0)
+    clock.advance(1)
+
+    assert rota.step(0)
+
+
+def test_half_done_work_can_be_abandoned() -> None:
+    """Whoever does all of it now does not want it continued later."""
+    clock = FakeClock()
+    begun: list[int] = []
+
+    def work() -> Iterator[None]:
+        begun.append(1)
+        clock.advance(1)
+        yield
+        yield
+
+    rota = Rota(clock, [Job(name="x", start=work, every_ms=5)])
+    rota.step(1)
+    rota.abandon()
+    assert not rota.step(1)
+    clock.advance(5)
+    rota.step(1)
+
+    assert len(begun) == 2
+
+
+def test_the_wait_doubles_up_to_a_minute() -> None:
+    """A store that is down is asked less and less often, at times of chance."""
+    backoff = Backoff(random.Random(1))
+    waits = []
+    now_ms = 0
+    for _ in range(20):
+        backoff.failed("down", now_ms)
+        wait = next(ms for ms in range(LONGEST_MS + 1) if backoff.may_try(now_ms + ms))
+        waits.append(wait)
+        now_ms += wait
+
+    assert FIRST_MS / 2 <= waits[0] <= FIRST_MS
+    assert all(wait <= LONGEST_MS for wait in waits)
+    assert waits[-1] >= LONGEST_MS / 2
+    assert backoff.problem == "down"
+    backoff.succeeded()
+    assert backoff.may_try(0)
+
+
+def test_rows_are_due_by_size_or_age() -> None:
+    """The change that fills a block is told so, once."""
+    rows = OpenRows(TierSettings(seal_bytes=100, seal_age_ms=50))
+
+    assert not rows.add("t", 60, 0)
+    assert rows.add("t", 60, 10)
+    assert not rows.add("t", 60, 20)
+    assert rows.due(20) == ["t"]
+    rows.forget("t")
+    assert rows.due(1000) == []
+    rows.add("u", 1, 1000)
+    assert rows.due(1049) == []
+    assert rows.due(1050) == ["u"]
+    assert rows.size_bytes == 1
+    rows.clear()
+    assert rows.size_bytes == 0
+
+
+def test_the_thread_works_until_it_is_stopped() -> None:
+    """It wakes when told to, and stopping it waits for its last piece."""
+    world = World(objects=None, tiers=TierSettings(seal_bytes=1))
+    thread = UpkeepThread(world.upkeep)
+    thread.stop()
+    thread = UpkeepThread(world.upkeep)
+    thread.start()
+    world.put("a", [message("a sentence")])
+    world.clock.advance(1000)
+    thread.wake()
+    until = time.monotonic() + 10
+    while world.count(Family.BODY) and time.monotonic() < until:
+        time.sleep(0.01)
+    thread.stop()
+    thread.stop()
+
+    assert world.count(Family.BODY) == 0
+
+
+class Failing:
+    """Upkeep that goes wrong each time."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.steps = 0
+
+    def step(self, budget_ms: float) -> bool:
+        """Fail."""
+        assert budget_ms > 0
+        self.steps += 1
+        raise self.error
+
+
+def test_the_thread_outlives_whatever_goes_wrong() -> None:
+    """A shard without upkeep fills up: the thread tries again."""
+    for error in (ShardUnavailableError(), ZeroDivisionError()):
+        failing = Failing(error)
+        thread = UpkeepThread(failing)
+        thread.start()
+        until = time.monotonic() + 10
+        while failing.steps < 2 and time.monotonic() < until:
+            thread.wake()
+            time.sleep(0.005)
+        thread.stop()
+
+        assert failing.steps >= 2
