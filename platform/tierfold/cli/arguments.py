@@ -1,4 +1,4 @@
-"""What `tierfold compress` is called with.
+"""What `tierfold compress` is called with, and the options that other folds share with it.
 
 argparse and not typer: typer and rich cost 155 ms to import, more than the rest of the start-up.
 """
@@ -53,17 +53,11 @@ class Arguments:
 
 def parse(argv: list[str], limits: Limits) -> Arguments:
     """Return the call; raises SystemExit on usage, InvalidInputError on values no call can mean."""
-    found = _parser().parse_args(_joined(argv))
+    found = _parser().parse_args(joined(argv))
     return Arguments(
         file=found.file,
-        ask=_question(found.ask, limits),
-        budget=Budget(
-            max_tokens=found.tokens,
-            latency_ms=found.deadline,
-            memory_bytes=found.memory,
-            cost_usd=found.usd,
-            min_quality=found.min_quality,
-        ),
+        ask=question(found.ask, limits, path="--ask"),
+        budget=budget(found),
         model=found.model,
         format=found.format,
         markers=found.markers,
@@ -75,7 +69,18 @@ def parse(argv: list[str], limits: Limits) -> Arguments:
     )
 
 
-def _joined(argv: list[str]) -> list[str]:
+def budget(found: argparse.Namespace) -> Budget:
+    """Return the budget that the options of `add_budget` make."""
+    return Budget(
+        max_tokens=found.tokens,
+        latency_ms=found.deadline,
+        memory_bytes=found.memory,
+        cost_usd=found.usd,
+        min_quality=found.min_quality,
+    )
+
+
+def joined(argv: list[str]) -> list[str]:
     """Write `--deadline -5ms` as `--deadline=-5ms`: argparse takes the value for an option."""
     words: list[str] = []
     for word in argv:
@@ -103,31 +108,32 @@ def _parser() -> argparse.ArgumentParser:
         metavar="QUESTION",
         help="keep what this needs; without it, what stands out by itself is kept",
     )
-    _add_budget(parser.add_argument_group("budget (each may be left out)"))
+    add_budget(parser.add_argument_group("budget (each may be left out)"))
     _add_input(parser.add_argument_group("input and pipeline"))
     _add_output(parser.add_argument_group("output"))
     return parser
 
 
-def _add_budget(group: argparse._ArgumentGroup) -> None:
+def add_budget(group: argparse._ArgumentGroup) -> None:
+    """Add the five limits and the model whose price counts."""
     group.add_argument(
-        "--tokens", type=_typed(whole), metavar="N", help="at most N tokens, markers included"
+        "--tokens", type=typed(whole), metavar="N", help="at most N tokens, markers included"
     )
     group.add_argument(
         "--deadline",
-        type=_typed(duration_ms),
+        type=typed(duration_ms),
         metavar="TIME",
         help="best answer within TIME: 200ms, 1.5s",
     )
     group.add_argument(
-        "--memory", type=_typed(size_bytes), metavar="SIZE", help="working set at most 64MB, 64MiB"
+        "--memory", type=typed(size_bytes), metavar="SIZE", help="working set at most 64MB, 64MiB"
     )
     group.add_argument(
-        "--usd", type=_typed(real), metavar="X", help="kept tokens at --model's price, and CPU"
+        "--usd", type=typed(real), metavar="X", help="kept tokens at --model's price, and CPU"
     )
     group.add_argument(
         "--min-quality",
-        type=_typed(share),
+        type=typed(share),
         metavar="Q",
         help="floor of the expected share of the evidence, .9 or 90%%; exit 3 below it",
     )
@@ -141,11 +147,11 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "--format",
         choices=get_args(Format),
         default="auto",
-        help="auto: a JSON list of rows with a role, or {messages: [...]}, is a chat",
+        help="auto: JSON rows with a role (a list, {messages: [...]}, or one a line) are a chat",
     )
     group.add_argument(
         "--stages",
-        type=_stages,
+        type=stages,
         default=(),
         metavar="A,B",
         help="run exactly these (fast,balanced) instead of what the budget allows",
@@ -184,7 +190,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="no stage lines, only errors")
 
 
-def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """Let argparse print the parser's own sentence."""
 
     def typed(text: str) -> Any:
@@ -196,17 +202,19 @@ def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return typed
 
 
-def _stages(text: str) -> tuple[str, ...]:
+def stages(text: str) -> tuple[str, ...]:
+    """Return the names in `fast,balanced`."""
     return tuple(name for name in (part.strip() for part in text.split(",")) if name)
 
 
-def _question(text: str, limits: Limits) -> str:
+def question(text: str, limits: Limits, *, path: str) -> str:
+    """Return the question; raises TooLargeError, or InvalidInputError for broken characters."""
     if len(text) > limits.question_characters_max:
-        what = "characters in --ask"
+        what = f"characters in {path}"
         raise TooLargeError(what, size=len(text), limit=limits.question_characters_max)
     try:
         text.encode()
     except UnicodeEncodeError as error:
         problem = "the question is not valid UTF-8"
-        raise InvalidInputError(problem, path="--ask") from error
+        raise InvalidInputError(problem, path=path) from error
     return text

@@ -108,6 +108,8 @@ def rendered(given: Input, answer: Answer) -> bytes:
             return text.encode()
         case MessagesSource(messages=messages):
             rows = [message.to_dict() for message in messages]
+            if given.is_lines:
+                return b"".join(map(_json_line, rows))
             return _json(rows if given.envelope is None else given.envelope | {"messages": rows})
         case other:
             raise AssertionError(other)
@@ -129,3 +131,9 @@ def _json(value: object) -> bytes:
     import orjson  # noqa: PLC0415  # a text needs no JSON
 
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _json_line(value: object) -> bytes:
+    import orjson  # noqa: PLC0415  # as above
+
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)

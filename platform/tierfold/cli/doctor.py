@@ -8,6 +8,7 @@ from tierfold.cli import checks
 from tierfold.cli.exits import Exit
 from tierfold.cli.ports import Listener, can_list, family, listeners
 from tierfold.cli.runs import RUN_VARIABLE, Run, read_runs
+from tierfold.errors import InvalidInputError
 
 _EPILOG = "exit codes: 0 nothing fails (warnings may stand); 1 something fails"
 
@@ -15,6 +16,13 @@ _EPILOG = "exit codes: 0 nothing fails (warnings may stand); 1 something fails"
 def command(argv: list[str]) -> int:
     """Check the machine and list our ports; returns 1 if something fails."""
     arguments = _parser().parse_args(argv)
+    if arguments.store is not None:
+        from tierfold.cli import audit  # noqa: PLC0415  # a store is seldom opened here
+
+        return audit.audit_store(arguments)
+    if arguments.repair:
+        problem = "it mends a store: say --store too"
+        raise InvalidInputError(problem, path="--repair")
     runs = read_runs()
     found = checks.all_checks(port=arguments.port, is_ours=_is_ours(runs, arguments.port))
     ports = {run.id: _ports(run) for run in runs}
@@ -28,11 +36,22 @@ def command(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tierfold doctor",
-        description="Check this machine and list every port that tierfold listens on.",
+        description="Check this machine and list every port that tierfold listens on, "
+        "or check a store.",
         epilog=_EPILOG,
         allow_abbrev=False,
     )
     parser.add_argument("--port", type=int, default=8000, help="port that `up` would use")
+    parser.add_argument(
+        "--store",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        help="check a store instead: every reference and every checksum (default: the usual one)",
+    )
+    parser.add_argument(
+        "--repair", action="store_true", help="with --store: mend what can be mended"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return parser
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from math import ceil
 
 from tierfold.cli.exits import Exit
@@ -20,6 +21,18 @@ usage: tierfold COMMAND [OPTION ...]
   doctor     check machine and ports   tierfold doctor
   version    print the version         tierfold version
 
+contexts that last:
+  put        store a file              tierfold put chat.json --id trip
+  ask        fold what is stored       tierfold ask trip "When does it leave?" --tokens 500
+  get        print it, or a handle     tierfold get trip
+  ls         list what is stored       tierfold ls
+  inspect    all about one             tierfold inspect trip
+  rm         delete                    tierfold rm trip
+  search     find by words             tierfold search "flight Oslo"
+  tiers      what each tier holds      tierfold tiers
+  export     write a Parquet file      tierfold export all.parquet
+  import     read it back              tierfold import all.parquet
+
 `tierfold COMMAND --help` lists a command's options.
 
 exit codes:
@@ -32,6 +45,22 @@ exit codes:
 """
 
 Command = Callable[[list[str]], int]
+
+MODULES = {
+    "ask": "ask",
+    "compress": "compress",
+    "doctor": "doctor",
+    "export": "exporting",
+    "get": "get",
+    "import": "importing",
+    "inspect": "inspect",
+    "ls": "ls",
+    "put": "put",
+    "rm": "rm",
+    "search": "search",
+    "tiers": "tiers",
+    "version": "version",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,24 +92,13 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _command(name: str) -> Command:
-    """Import no more than the command that was called."""
-    match name:
-        case "compress":
-            from tierfold.cli import compress  # noqa: PLC0415  # start-up is a target
+    """Import no more than the command that was called: start-up is a target."""
+    if name in MODULES:
+        command: Command = import_module(f"tierfold.cli.{MODULES[name]}").command
+        return command
+    from tierfold.cli import extra  # noqa: PLC0415  # as above
 
-            return compress.command
-        case "doctor":
-            from tierfold.cli import doctor  # noqa: PLC0415  # start-up is a target
-
-            return doctor.command
-        case "version":
-            from tierfold.cli import version  # noqa: PLC0415  # start-up is a target
-
-            return version.command
-        case _:
-            from tierfold.cli import extra  # noqa: PLC0415  # start-up is a target
-
-            return extra.load(name)
+    return extra.load(name, built_in=MODULES)
 
 
 # What the values call a limit, and what was typed for it.

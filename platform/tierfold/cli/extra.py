@@ -1,23 +1,22 @@
 """Commands that other packages bring, by the entry-point group `tierfold.commands`."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.metadata import EntryPoint, entry_points
 
 from tierfold.errors import CallerError, SetupError
 
 GROUP = "tierfold.commands"
-BUILT_IN = ("compress", "doctor", "version")
 _RAY_MISSING = "`tierfold up` comes with the Ray part: pip install 'tierfold[ray]'"
 
 
-def load(name: str) -> Callable[[list[str]], int]:
+def load(name: str, *, built_in: Collection[str]) -> Callable[[list[str]], int]:
     """Import the command; raises CallerError for an unknown name, SetupError without its extra."""
     known = {point.name: point for point in entry_points(group=GROUP)}
     if name == "up" and name not in known:
         raise SetupError(_RAY_MISSING)
     if name not in known:
-        raise CallerError(_unknown(name, {*known, *BUILT_IN}))
+        raise CallerError(_unknown(name, {*known, *built_in}))
     return guarded(known[name])
 
 

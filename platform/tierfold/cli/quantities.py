@@ -5,9 +5,11 @@ import re
 
 _NUMBER = r"\+?(\d+\.?\d*|\.\d+)"
 _DURATION = re.compile(rf"{_NUMBER}\s*(us|ms|s|min)", re.ASCII)
+_LIFETIME = re.compile(rf"{_NUMBER}\s*(s|min|h|d)", re.ASCII)
 _SIZE = re.compile(rf"{_NUMBER}\s*(|B|kB|KB|MB|GB|KiB|MiB|GiB)", re.ASCII)
 
 _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "min": 60_000.0}
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _BYTES = {
     "": 1,
     "B": 1,
@@ -21,6 +23,7 @@ _BYTES = {
 }
 _CHARACTERS_MAX = 30  # far above every limit, far below where Python's own conversions give up
 _A_DURATION = "a number and its unit, as 200ms or 1.5s"
+_A_LIFETIME = "a number and its unit, as 30d, 12h or 90min; 0 is for ever"
 _A_SIZE = "a number and its unit, as 64MB or 64MiB"
 _A_WHOLE = "a whole number, as 2000"
 _A_REAL = "a number, as .9"
@@ -31,6 +34,14 @@ def duration_ms(text: str) -> float:
     """Return the milliseconds in `200ms`, `1.5s` or `.2s`."""
     number, unit = _matched(_DURATION, text, _A_DURATION)
     return number * _MS[unit]
+
+
+def lifetime_s(text: str) -> float:
+    """Return the seconds in `30d`, `12h`, `90min`, `45s`; 0 is for ever."""
+    if text.strip() == "0":
+        return 0.0
+    number, unit = _matched(_LIFETIME, text, _A_LIFETIME)
+    return number * _SECONDS[unit]
 
 
 def size_bytes(text: str) -> int:

@@ -23,6 +23,7 @@ class Input:
 
     source: Source
     envelope: dict[str, Any] | None = None  # the object the messages stood in, if there was one
+    is_lines: bool = False  # one row a line
 
 
 def read(name: str, limits: Limits) -> bytes:
@@ -96,7 +97,8 @@ def _chat(body: bytes, name: str, kind: Format, limits: Limits) -> Input | None:
     from tierfold.wire import load_json, parse_messages  # noqa: PLC0415  # a text needs no pydantic
 
     try:
-        value = load_json(body, limits)
+        is_lines = _has_rows_in_lines(body)
+        value = _loaded_lines(body, limits) if is_lines else load_json(body, limits)
         envelope = value if isinstance(value, dict) and "messages" in value else None
         rows = value if envelope is None else envelope["messages"]
         if kind == "auto" and not _are_rows(rows):
@@ -104,14 +106,43 @@ def _chat(body: bytes, name: str, kind: Format, limits: Limits) -> Input | None:
         if isinstance(rows, list) and len(rows) > limits.messages_max:
             what = f"messages in {name}"
             raise TooLargeError(what, size=len(rows), limit=limits.messages_max)
-        return Input(source=MessagesSource(messages=parse_messages(rows)), envelope=envelope)
+        source = MessagesSource(messages=parse_messages(rows))
+        return Input(source=source, envelope=envelope, is_lines=is_lines)
     except InvalidInputError as error:
         if kind == "messages":
             raise InvalidInputError(str(error), path=name) from error
         if b'"role"' not in body[:_PROBE_BYTES]:
             return None
-        problem = f"looks like a chat, but {error}; --format text folds it as it stands"
+        problem = f"looks like a chat, but {error}; --format text takes it as it stands"
         raise InvalidInputError(problem, path=name) from error
+
+
+def _has_rows_in_lines(body: bytes) -> bool:
+    """Whether the first line alone is a row: then every line should be one (JSONL)."""
+    import orjson  # noqa: PLC0415  # a text needs no JSON
+
+    first = body.lstrip().partition(b"\n")[0]
+    if not first.startswith(b"{"):
+        return False
+    try:
+        row = orjson.loads(first)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(row, dict) and isinstance(row.get("role"), str)
+
+
+def _loaded_lines(body: bytes, limits: Limits) -> list[Any]:
+    from tierfold.wire import load_json  # noqa: PLC0415  # as above
+
+    rows = []
+    for number, line in enumerate(body.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(load_json(line, limits))
+        except InvalidInputError as error:
+            raise InvalidInputError(str(error), path=f"line {number:,}") from error
+    return rows
 
 
 def _are_rows(rows: Any) -> bool:

@@ -17,6 +17,7 @@ from tierfold.context.source import Part
 from tierfold.errors import CorruptError, InvalidInputError
 
 _NUL = b"\x00"
+_EXACT = b" "  # in front of JSON with an integer beyond 64 bits, of which orjson makes a float
 _BORDERS = ("\n\n", "\n", " ")  # where a text is cut, the best first
 _CUT_EARLIEST = 0.5  # of a piece's size: no piece is smaller for the sake of a better border
 _UTF8_BYTES_MAX = 4  # of one character
@@ -44,11 +45,9 @@ def text_items(text: str, *, path: str = "text") -> Iterator[Item]:
 
 
 def json_of(body: bytes) -> Any:
-    """Return the JSON value of a MESSAGE or ABOUT body."""
-    try:
-        return orjson.loads(body[1:])
-    except orjson.JSONDecodeError:
-        return json.loads(body[1:])  # a number beyond 64 bits, or damage
+    """Return the JSON value of a MESSAGE or ABOUT body; raises ValueError for what is none."""
+    content = body[1:]
+    return json.loads(content) if content.startswith(_EXACT) else orjson.loads(content)
 
 
 def part_of(body: bytes) -> Part:
@@ -94,7 +93,7 @@ def _slow_json(value: Mapping[str, Any], path: str) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         problem = f"is no JSON: {error}"
         raise InvalidInputError(problem, path=path) from error
-    return utf8(text, path=path)
+    return _EXACT + utf8(text, path=path)
 
 
 def _require_finite(value: Any, path: str) -> None:

@@ -66,7 +66,7 @@ def _folded(request: CompressRequest, engine: Engine) -> _Rows:
         ask=_question(request.messages)[: engine.settings.limits.question_characters_max],
         budget=Budget(max_tokens=max(1, budget)),
     )
-    prepared = replace(prepared, intake=_in_place(prepared.intake, request))
+    prepared = prepared.with_intake(_in_place(prepared.intake, request))
     try:
         answer = engine.answer(folding, prepared=prepared)
     except BudgetTooSmallError as error:

@@ -19,7 +19,6 @@ from tierfold.processing import (
     TokenLimit,
     characters_of,
     has_keep_mark,
-    left_out,
     newest,
     nominal_ms,
     require_memory,
@@ -101,6 +100,10 @@ class Engine:
         steps = ("read", "index", *self.stages.names)
         return sum(self.latency.predict_ms(step, tokens) for step in steps)
 
+    def predict_warm_ms(self, tokens: int, stages: tuple[str, ...] = ()) -> float:
+        """Return the CPU of a question to a working set of so many tokens: these stages, or all."""
+        return sum(self.latency.predict_ms(step, tokens) for step in stages or self.stages.names)
+
     def _moment(self, started_ms: float | None) -> _Moment:
         now = self.clock.now_ms()
         return _Moment(
@@ -109,6 +112,7 @@ class Engine:
 
     def _job(self, request: Request, moment: _Moment, prepared: Prepared | None) -> _Job:
         _require_within(request, self.settings.limits)
+        _require_places(request, prepared)
         if prepared is None:
             hurried = self._hurried(request, moment)
             if hurried is not None:
@@ -161,6 +165,8 @@ class Engine:
             prepared.intake,
             token_counter(request.tokenizer),
             markers=request.markers,
+            places=prepared.places,
+            layout=prepared.layout,
         )
         limit = self._token_limit(request, prepared.intake.tokens)
         latency_ms = request.budget.latency_ms
@@ -209,7 +215,7 @@ class Engine:
             quality=draft.quality,
             usage=self._usage(job.request, pipeline.prepared.intake.tokens, tokens, draft),
             stages=draft.stages,
-            left_out=left_out(pipeline.prepared.intake, shown.units),
+            left_out=pipeline.prepared.left_out.of(shown.units),
             timing=self._timing(job, draft),
             final=is_final,
         )
@@ -255,6 +261,13 @@ def _require_within(request: Request, limits: Limits) -> None:
         raise TooLargeError(
             what="characters of ask", size=len(request.ask), limit=limits.question_characters_max
         )
+
+
+def _require_places(request: Request, prepared: Prepared | None) -> None:
+    """Refuse handles where nothing is stored that they could bring back."""
+    if request.markers == "handles" and (prepared is None or prepared.places is None):
+        problem = "handles need one stored context as the only source; else use short or none"
+        raise InvalidInputError(problem, path="markers")
 
 
 def _require_memory(request: Request, prepared: Prepared) -> None:

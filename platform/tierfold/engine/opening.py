@@ -37,8 +37,8 @@ def open_store(
     """Open the store in a folder, or begin one there; `":memory:"` keeps nothing.
 
     `objects` is the URL of an object store (file://, s3://, gs://, az://) to which everything is
-    copied in the background. A store keeps the number of shards it began with; more than one is
-    for comparing, a process needs one. Close it, or use it in a `with` block. Raises
+    copied in the background; a store remembers it, and `"none"` leaves it. A store keeps the number
+    of shards it began with; more than one is for comparing, a process needs one. Close it, or use it in a `with` block. Raises
     StoreLockedError when another process has it open, SetupError when the folder cannot be used.
     """
     if str(path) == IN_MEMORY:

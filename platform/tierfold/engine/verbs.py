@@ -266,10 +266,19 @@ class Verbs:
         return info
 
     def items(
-        self, key: ContextKey, start: int = 0, stop: int | None = None
+        self,
+        key: ContextKey,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        bytes_max: int | None = None,
     ) -> Generator[Step, Any, Items]:
-        """Read a range of items, and from the disk no more than that."""
-        items: Items = yield Ask(key.slot, ReadItems(context=key, start=start, stop=stop))
+        """Read a range of items, and from the disk no more than that.
+
+        With `bytes_max` the range ends before the item that would pass it, behind one at least.
+        """
+        operation = ReadItems(context=key, start=start, stop=stop, bytes_max=bytes_max)
+        items: Items = yield Ask(key.slot, operation)
         return items
 
     def handle(self, tenant: str, text: str) -> Generator[Step, Any, Items]:

@@ -33,9 +33,13 @@ _LIVE_BYTES = "rocksdb.live-sst-files-size"
 class RocksKeyValues:
     """Ordered maps on one disk; many threads read while one writes.
 
+    A durable write is one to the log and then an fsync of it: in this order because rocksdict lets
+    other threads run during the second call alone. Readers see a change between the two.
+
     After a failed write RocksDB refuses all further ones, though it goes on reading. It is opened
     anew by the next write that finds room for that on the disk; scans that are under way then end
-    with ShardUnavailableError.
+    with ShardUnavailableError. After a failed fsync it is opened anew by whoever comes next: what
+    its log has by then is the truth, and not what memory has.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class RocksKeyValues:
         self._settings = settings or RocksSettings()
         self._free_bytes = free_bytes
         self._cache = Cache(self._settings.cache_bytes)
-        self._synced, self._unsynced = write_options(durable=True), write_options(durable=False)
+        self._logged = write_options()
         self._compacting, self._writing = Lock(), Lock()  # taken in this order
         self._listing = Lock()
         self._scans: WeakSet[RocksScan] = WeakSet()  # each holds the database open
@@ -98,7 +102,9 @@ class RocksKeyValues:
         """Make the changes; raises StorageFullError before the disk is really full."""
         self._require_room(batch)
         with self._writing:
-            self._require_done(self._failure(batch, durable=durable))
+            self._require_done(self._failure(batch))
+            if durable:
+                self._require_synced()
 
     def drop(self, family: Family) -> None:
         """Forget all of a family and give its space back: for what can be made again."""
@@ -170,7 +176,7 @@ class RocksKeyValues:
             del opened
             self._let_go()
 
-    def _failure(self, batch: Batch, *, durable: bool) -> Exception | None:
+    def _failure(self, batch: Batch) -> Exception | None:
         """Make the changes; return what RocksDB raised, free of whatever holds the database."""
         opened = self._writable()
         rows, handles = WriteBatch(raw_mode=True), opened.handles
@@ -180,7 +186,7 @@ class RocksKeyValues:
             else:
                 rows.put(key, wrap(family, key, value), handles[family])
         try:
-            opened.database.write(rows, self._synced if durable else self._unsynced)
+            opened.database.write(rows, self._logged)
         except Exception as error:  # noqa: BLE001  # RocksDB's own have no class
             return error.with_traceback(None)
         return None
@@ -202,6 +208,21 @@ class RocksKeyValues:
             self._has_failed = True
             raise write_error(failure, self.path) from failure
 
+    def _require_synced(self) -> None:
+        """Wait for the disk; where it fails, nothing that waited for it is shown any more."""
+        failure = self._failure_to_sync()
+        if failure is not None:
+            self._give_up()
+            self._require_done(failure)
+
+    def _failure_to_sync(self) -> Exception | None:
+        opened = self._writable()
+        try:
+            opened.database.flush_wal(sync=True)
+        except Exception as error:  # noqa: BLE001  # as above
+            return error.with_traceback(None)
+        return None
+
     def _require_room(self, batch: Batch) -> None:
         if not self._settings.free_bytes_min:
             return
@@ -218,9 +239,7 @@ class RocksKeyValues:
             needed = self.log_bytes() + _RECOVERY_BYTES
             if not has_room(self.path / _PROBE, needed):
                 raise StorageFullError(str(self.path))
-            if self._opened is not None:
-                self._opened.database.cancel_all_background(wait=True)  # or it stays open
-            self._let_go()
+            self._give_up()
         return self._opened or self._open(is_again=True)
 
     def _awaited(self, family: Family) -> Rdict:
@@ -238,6 +257,12 @@ class RocksKeyValues:
         self._opened, self._has_failed = opened, False
         self._readers = dict(opened.readers)
         return opened
+
+    def _give_up(self) -> None:
+        """Let go of a database that has failed."""
+        if self._opened is not None:
+            self._opened.database.cancel_all_background(wait=True)  # or it stays open
+        self._let_go()
 
     def _let_go(self) -> None:
         """Drop all that keeps the database open, except what other threads are just reading.

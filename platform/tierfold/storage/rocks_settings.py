@@ -84,10 +84,13 @@ def family_options(family: Family, settings: RocksSettings, cache: Cache) -> Opt
     return options
 
 
-def write_options(*, durable: bool) -> WriteOptions:
-    """Return the options of a write; RocksDB's own default is not to wait for the disk."""
+def write_options() -> WriteOptions:
+    """Return the options of a write: it goes to the log, and waiting for the disk is another call.
+
+    With `sync` rocksdict would stop all threads of the process for as long as the disk takes.
+    """
     options = WriteOptions()
-    options.sync = durable
+    options.sync = False
     return options
 
 

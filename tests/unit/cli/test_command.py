@@ -65,6 +65,19 @@ def test_a_chat_comes_back_in_its_envelope(
     assert err == b""
 
 
+def test_rows_in_lines_come_back_in_lines(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """JSONL in, JSONL out."""
+    path = tmp_path / "chat.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS)))
+
+    assert main(folded(path, "-q")) == 0
+    rows = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert 0 < len(rows) < len(ROWS)
+    assert all(row["role"] == "user" for row in rows)
+
+
 def test_json_and_difference_replace_the_result(
     text: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierfold.cli.quantities import duration_ms, real, share, size_bytes, whole
+from tierfold.cli.quantities import duration_ms, lifetime_s, real, share, size_bytes, whole
 
 PARSERS = [duration_ms, size_bytes, whole, real, share]
 
@@ -98,3 +98,12 @@ def test_units_agree_with_each_other(count: int) -> None:
     """The same amount in another unit is the same value."""
     assert size_bytes(f"{count}KiB") == size_bytes(f"{count * 1024}B")
     assert duration_ms(f"{count}s") == pytest.approx(duration_ms(f"{count * 1000}ms"))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30d", 2_592_000.0), ("1.5h", 5_400.0), ("90min", 5_400.0), ("45 s", 45.0), ("0", 0.0)],
+)
+def test_a_life_is_counted_in_days_and_hours(text: str, seconds: float) -> None:
+    """Zero needs no unit: it is for ever."""
+    assert lifetime_s(text) == seconds

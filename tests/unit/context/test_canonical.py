@@ -42,6 +42,15 @@ def test_a_row_comes_back_equal_whatever_it_carries(extra: dict[str, Any], conte
     assert json_of(body)["content"] == content
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64 + 1, -(2**70) - 1, 10**400])
+def test_integers_of_any_size_come_back_exactly(number: int) -> None:
+    """A float in their place would be equal to the eye and wrong."""
+    raw = {"role": "user", "content": "", "x": [number]}
+    found = json_of(message_item(message(raw)).segment.body)["x"][0]
+    assert isinstance(found, int)
+    assert found == number
+
+
 def test_the_order_of_keys_does_not_make_another_message() -> None:
     """Clients write the same row with keys in another order; it is stored once."""
     one = message_item(message({"role": "user", "content": "a", "name": "b"}))

@@ -332,3 +332,11 @@ def test_work_is_predicted_to_grow_with_the_body() -> None:
     """The gateway decides by this figure where a request runs."""
     assert engine().predict_cpu_ms(body_bytes=1_000) < engine().predict_cpu_ms(body_bytes=1_000_000)
     assert math.isfinite(engine().predict_cpu_ms(body_bytes=0))
+
+
+def test_a_warm_question_is_predicted_to_cost_less_than_a_cold_one() -> None:
+    """What is read and indexed already is not paid again."""
+    tokens = 100_000
+
+    assert 0 < engine().predict_warm_ms(tokens) < engine().predict_warm_ms(2 * tokens)
+    assert engine().predict_warm_ms(tokens) < engine().predict_cpu_ms(body_bytes=4 * tokens)

@@ -50,7 +50,7 @@ def test_rows_come_back_as_they_were_sent(store: Store) -> None:
             "tool_calls": [
                 {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
             ],
-            "x": {"y": 2**70},
+            "x": {"y": 2**70 + 1},
         },
         {"role": "tool", "tool_call_id": "1", "content": "ok"},
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]},
@@ -280,3 +280,23 @@ def test_an_item_of_ten_megabytes_is_split_and_comes_back(store: Store) -> None:
     row = {"role": "tool", "tool_call_id": "1", "content": "0123456789" * 1_000_000}
     store.create("chat", messages=[row])
     assert store.messages("chat") == [row]
+
+
+def test_a_store_remembers_its_object_store(tmp_path: Path) -> None:
+    """A command that opens it later follows the same one, and may leave it on purpose."""
+    url = f"file://{tmp_path}/l4"
+    with tierfold.open(tmp_path / "store", objects=url) as store:
+        store.create("chat", messages=[HELLO])
+    with tierfold.open(tmp_path / "store") as store:
+        assert store.tiers()[0].object_store == url
+    with tierfold.open(tmp_path / "store", objects="none") as store:
+        assert not store.tiers()[0].object_store
+        assert store.messages("chat") == [HELLO]
+    with tierfold.open(tmp_path / "store") as store:
+        assert not store.tiers()[0].object_store
+
+
+def test_a_store_is_its_owners_alone(tmp_path: Path) -> None:
+    """Contexts are private: nobody else on the machine may read them."""
+    tierfold.open(tmp_path / "a" / "store").close()
+    assert (tmp_path / "a" / "store").stat().st_mode & 0o077 == 0

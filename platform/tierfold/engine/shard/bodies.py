@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
-from tierfold.context.segment import Name, SegmentKind, joined, names_in
+from tierfold.context.segment import PIECE_BYTES_MAX, Name, SegmentKind, joined, names_in
 from tierfold.engine.shard.blocks import Blocks, CodecOf
 from tierfold.engine.shard.keys import Place, name_prefix, reference_key
 from tierfold.engine.shard.view import Stored
@@ -77,10 +78,17 @@ class BodyReader:
             raise CorruptError(what=f"segment {missing[0].hex()}", problem="it is missing")
         return found
 
-    def items(self, names: Sequence[Name]) -> tuple[bytes, ...]:
-        """Return items as whole bodies in their order, split ones joined."""
+    def items(self, names: Sequence[Name], *, bytes_max: int | None = None) -> tuple[bytes, ...]:
+        """Return items as whole bodies in their order, split ones joined.
+
+        Those that would pass `bytes_max` are left out with all behind them, but never the first.
+        """
         own = self.bodies(names)
         pieces = pieces_of(own)
+        if bytes_max is not None:
+            sizes = (len(own[n]) + PIECE_BYTES_MAX * len(pieces.get(n, ())) for n in names)
+            names = names[: _count_within(sizes, bytes_max)]
+            pieces = {name: pieces[name] for name in names if name in pieces}
         if pieces:
             parts = self.bodies(piece for each in pieces.values() for piece in each)
             for name, listed in pieces.items():
@@ -129,3 +137,9 @@ class BodyReader:
             for name, entry in entries:
                 bodies[name] = found.block.entry(entry)
         return bodies
+
+
+def _count_within(sizes: Iterable[int], bytes_max: int) -> int:
+    """Return how many of the first fit; one always does."""
+    fitting = sum(total <= bytes_max for total in accumulate(sizes))
+    return max(1, fitting)

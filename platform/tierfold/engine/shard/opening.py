@@ -12,6 +12,7 @@ from tierfold.config import Settings
 from tierfold.engine.clock import MonotonicClock, UnixClock
 from tierfold.engine.shard.assembled import OpenShard, ShardParts
 from tierfold.engine.shard.operations import Operation, Result
+from tierfold.engine.shard.upkeep.adopting import URL_KEY, require_nothing_left
 from tierfold.engine.shard.upkeep.packing import Pack, packed
 from tierfold.engine.working import SharedFolder
 from tierfold.errors import SetupError
@@ -19,6 +20,8 @@ from tierfold.ports import Batch, Family, KeyValues, Objects
 from tierfold.storage import RocksKeyValues, RocksSettings, open_objects
 
 SHARDS_KEY = b"shards"  # in `meta`: how many the store had when this one was made
+
+NO_OBJECTS = "none"
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own in it, for us alone
 _COUNT_BYTES = 2
@@ -31,7 +34,7 @@ class ShardHome:
     store: str  # folder
     name: str
     shards: int  # of the whole store; placement counts on it
-    objects: str = ""  # URL of the object store, "" where there is none
+    objects: str = ""  # URL of the object store; "" is the one it had before, NO_OBJECTS none
 
     @property
     def folder(self) -> Path:
@@ -53,12 +56,14 @@ class DiskShard:
     def __init__(self, home: ShardHome, *, settings: Settings, pack: Pack = packed) -> None:
         """Open what is stored, or begin; raises SetupError, StorageFullError or CorruptError."""
         self._is_closed = False
-        self._objects: Objects | None = open_objects(home.objects) if home.objects else None
+        self._objects: Objects | None = None
         self._folder = SharedFolder(home.shared_folder, bytes_max=settings.tiers.l1_bytes_max)
         database = RocksSettings(free_bytes_min=settings.tiers.free_disk_bytes_min)
         self._values = RocksKeyValues(home.folder, settings=database)
         try:
             _require_count(self._values, home)
+            url = _object_store(self._values, home.objects)
+            self._objects = open_objects(url) if url else None
             self._shard = self._opened(settings, pack)
             self._shard.start()
         except BaseException:
@@ -117,3 +122,19 @@ def _require_count(values: KeyValues, home: ShardHome) -> None:
             f"{home.store} was made with {count} shards, not {home.shards}: open it with those"
         )
         raise SetupError(problem)
+
+
+def _object_store(values: KeyValues, asked: str) -> str:
+    """Return the URL of the object store to follow, "" for none.
+
+    Leaving one is refused while blocks lie there alone; coming back to it, all is copied again.
+    """
+    followed = (values.get(Family.META, URL_KEY) or b"").decode()
+    if asked != NO_OBJECTS:
+        return asked or followed
+    if followed:
+        require_nothing_left(values)
+        batch = Batch()
+        batch.delete(Family.META, URL_KEY)
+        values.write(batch)
+    return ""

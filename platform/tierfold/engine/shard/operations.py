@@ -107,6 +107,7 @@ class ReadItems:
     context: ContextKey
     start: int = 0
     stop: int | None = None  # None is the end
+    bytes_max: int | None = None  # the range ends before what would pass it, behind one item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,9 @@ class Reader:
         def read(head: Head, reader: BodyReader) -> Items:
             start = min(max(operation.start, 0), head.items)
             stop = head.items if operation.stop is None else min(operation.stop, head.items)
-            return self._items(head, reader, start, stop)
+            names = names_between(head, start, stop, reader.bodies)
+            bodies = reader.items(names, bytes_max=operation.bytes_max)
+            return self._read(head, reader, start, bodies)
 
         return self._steady(operation.context, read)
 
@@ -146,7 +148,16 @@ class Reader:
         tokenizer: Tokenizer | None = None,
     ) -> Items:
         names = names_between(head, start, stop, reader.bodies)
-        bodies = reader.items(names)
+        return self._read(head, reader, start, reader.items(names), tokenizer)
+
+    def _read(
+        self,
+        head: Head,
+        reader: BodyReader,
+        start: int,
+        bodies: tuple[bytes, ...],
+        tokenizer: Tokenizer | None = None,
+    ) -> Items:
         self._note(reader, head, tokenizer)
         tier = reader.reading.tier
         return Items(info=self._info(head, reader), start=start, bodies=bodies, tier=tier)

@@ -32,7 +32,7 @@ def adopt(values: KeyValues, commits: Commits, source: ObjectSource) -> bool:
     url = source.objects.url.encode()
     if values.get(Family.META, URL_KEY) == url:
         return False
-    _require_nothing_left(values)
+    require_nothing_left(values)
     _forget_uploads(values, commits)
     for family, kind in _KINDS:
         for keys in _runs(values, family):
@@ -41,7 +41,7 @@ def adopt(values: KeyValues, commits: Commits, source: ObjectSource) -> bool:
     return True
 
 
-def _require_nothing_left(values: KeyValues) -> None:
+def require_nothing_left(values: KeyValues) -> None:
     """Refuse to leave an object store that alone has some blocks."""
     if any(stub_hash(value) is not None for _, value in sound(values, Family.BLOCK)):
         before = (values.get(Family.META, URL_KEY) or b"another").decode()

@@ -39,7 +39,7 @@ from tierfold.engine.shard.upkeep.sealing import Sealer
 from tierfold.engine.shard.upkeep.steps import Commits
 from tierfold.engine.shard.upkeep.sweeping import one_by_one
 from tierfold.engine.shard.view import Stored
-from tierfold.errors import CorruptError
+from tierfold.errors import CorruptError, ObjectStoreError
 from tierfold.ports import Batch, Family, KeyValues
 
 NUMBERS_REMEMBERED = 65_536  # last manifest of a context: else its folder is listed
@@ -188,17 +188,20 @@ class Uploader:
 
     def _put_manifest(self, tenant: str, digest: bytes, data: bytes) -> None:
         """Put the next manifest, then delete those before it."""
-        last = self._numbers.get((tenant, digest))
-        while True:
+        context = (tenant, digest)
+        last = self._numbers.pop(context, None)
+        for _ in range(_TRIES):
             older = [] if last is None else [manifest_object(tenant, digest, last)]
             if last is None:
                 older = list(self._objects.keys(manifests_folder(tenant, digest)))
                 last = max((_number(key) for key in older), default=0)
             if self._objects.put_new(manifest_object(tenant, digest, last + 1), data):
+                self._numbers[context] = last + 1
                 break
             last = None  # somebody put it before us: look again
-        self._numbers[tenant, digest] = last + 1
-        self._numbers.move_to_end((tenant, digest))
+        else:
+            problem = f"another store puts manifests of context {digest.hex()} there"
+            raise ObjectStoreError(url=self._objects.url, problem=problem)
         if len(self._numbers) > NUMBERS_REMEMBERED:
             self._numbers.popitem(last=False)
         if older:

@@ -79,6 +79,20 @@ def test_a_manifest_that_somebody_put_before_us_is_passed() -> None:
     assert world.objects_with("/contexts/") == [manifest_object(TENANT, digest, 3)]
 
 
+def test_two_stores_that_follow_one_object_store_are_noticed() -> None:
+    """Where every number is taken, trying ends, and the report says why."""
+    world = World()
+    world.put("a", CHAT[:3])
+    world.sealed()
+    objects = world.objects
+    assert isinstance(objects, MemoryObjects)
+    put_new = objects.put_new
+    objects.put_new = lambda key, body: "/contexts/" not in key and put_new(key, body)  # type: ignore[method-assign]  # a rival is always first
+
+    assert not world.upkeep.flush()
+    assert "another store" in world.upkeep.report().object_store_problem
+
+
 def test_nothing_is_uploaded_more_often_than_rows_are_sealed() -> None:
     """A context that changes all the time does not fill L4 with tiny blocks."""
     world = World(tiers=TierSettings(seal_age_ms=30_000))

@@ -1,0 +1,245 @@
+"""The client for event loops: the same methods, awaited."""
+
+import os
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from httpx import AsyncBaseTransport
+
+from tierfold.client import calls, documents
+from tierfold.client.address import require_url
+from tierfold.client.calls import Call, Contents, Question
+from tierfold.client.connection import AsyncConnection
+from tierfold.client.documents import (
+    BroughtBack,
+    ContextObject,
+    Found,
+    Item,
+    ItemsPage,
+    ListPage,
+)
+from tierfold.client.exchange import Retries
+from tierfold.client.paging import CONTEXTS_MAX, ItemPaging
+from tierfold.client.problems import KEY_VARIABLE
+from tierfold.client.replies import SeenVersions, document_of, new_key, require_sendable
+from tierfold.config import Limits
+from tierfold.context import UNLIMITED, Budget, Markers, Tokenizer
+from tierfold.context.stored import Consistency
+
+
+class AsyncClient:
+    """The contexts of one tenant on a server, for one event loop; see `Client`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_s: float = 30.0,
+        retries: Retries | None = None,
+        dice: random.Random | None = None,
+        transport: AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = require_url(url)
+        self._retries = retries or Retries()
+        self._dice = dice or random.Random()
+        self._versions = SeenVersions()
+        self._request_bytes_max = Limits().body_bytes_max
+        key = key or os.environ.get(KEY_VARIABLE)
+        self._connection = AsyncConnection(
+            self.url, key=key, timeout_s=timeout_s, transport=transport
+        )
+
+    async def create(  # noqa: PLR0913  # a change's own fields, keyword-only
+        self,
+        id: str | None = None,  # noqa: A002  # the word callers know
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        document: Mapping[str, Any] | None = None,
+        title: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        ttl_s: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> ContextObject:
+        """Store a new context; without an id it gets one.
+
+        With `ttl_s` it ends that long after its last change.
+        """
+        call = calls.create(
+            id,
+            Contents(messages=messages, text=text, document=document),
+            title=title,
+            metadata=metadata,
+            ttl_s=ttl_s,
+            idempotency_key=idempotency_key or new_key(),
+        )
+        return await self._changed(call)
+
+    async def append(
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        parts: Sequence[Item] | None = None,
+        if_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> ContextObject:
+        """Add to the end; with `if_version` only at that version."""
+        contents = Contents(messages=messages, text=text, parts=parts)
+        key = idempotency_key or new_key()
+        return await self._changed(
+            calls.append(id, contents, if_version=if_version, idempotency_key=key)
+        )
+
+    async def put(
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        text: str | None = None,
+        document: Mapping[str, Any] | None = None,
+        if_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> ContextObject:
+        """Make the context exactly this, creating it where there is none."""
+        contents = Contents(messages=messages, text=text, document=document)
+        key = idempotency_key or new_key()
+        return await self._changed(
+            calls.put(id, contents, if_version=if_version, idempotency_key=key)
+        )
+
+    async def get(self, id: str) -> ContextObject:  # noqa: A002  # as above
+        """Return what is known of a context without its items."""
+        return await self._changed(calls.get(id))
+
+    async def update(
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        title: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl_s: float | None = None,
+        pinned_s: float | None = None,
+        if_version: int | None = None,
+    ) -> ContextObject:
+        """Change title, metadata, life (`ttl_s`, 0 is for ever) or pin (`pinned_s` from now)."""
+        call = calls.update(
+            id,
+            title=title,
+            metadata=metadata,
+            ttl_s=ttl_s,
+            pinned_s=pinned_s,
+            if_version=if_version,
+        )
+        return await self._changed(call)
+
+    async def delete(self, id: str, *, if_version: int | None = None) -> None:  # noqa: A002  # as above
+        """Remove the context from every tier and index."""
+        await self._asked(calls.delete(id, if_version=if_version))
+        self._versions.forget(id)
+
+    async def items_page(self, id: str, start: int = 0, limit: int = 100) -> ItemsPage:  # noqa: A002  # as above
+        """Return up to `limit` items from `start` on; a negative start counts from the end."""
+        return documents.items_page(await self._asked(calls.items(id, start=start, limit=limit)))
+
+    async def items(
+        self,
+        id: str,  # noqa: A002  # as above
+        start: int = 0,
+        stop: int | None = None,
+    ) -> AsyncIterator[Item]:
+        """Yield items `start` to `stop` as slices count them, a page at a time.
+
+        Raises VersionConflictError when the context changes between two pages.
+        """
+        paging = ItemPaging(start, stop)
+        while paging.wanted is not None:
+            page = paging.took(await self.items_page(id, *paging.wanted))
+            for item in page.items:
+                yield item
+
+    async def list_page(
+        self, *, after: str = "", limit: int = 20, descending: bool = False
+    ) -> ListPage:
+        """Return one page of contexts in the order of their ids."""
+        call = calls.listing(after=after, limit=limit, descending=descending)
+        return documents.list_page(await self._asked(call))
+
+    async def list(self) -> AsyncIterator[ContextObject]:
+        """Yield every context in the order of their ids."""
+        after = ""
+        while True:
+            page = await self.list_page(after=after, limit=CONTEXTS_MAX)
+            for context in page.contexts:
+                yield context
+            if not page.has_more or not page.contexts:
+                return
+            after = page.contexts[-1].id
+
+    async def process(  # noqa: PLR0913  # as above
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        ask: str = "",
+        budget: Budget = UNLIMITED,
+        stages: Sequence[str] = (),
+        markers: Markers = "short",
+        tokenizer: Tokenizer = "o200k",
+        model: str = "none",
+        consistency: Consistency = "session",
+    ) -> dict[str, Any]:
+        """Fold a context to what the question needs; returns the answer document.
+
+        Never from a state older than what this client has seen of the context.
+        """
+        question = Question(
+            ask=ask,
+            budget=budget,
+            stages=stages,
+            markers=markers,
+            tokenizer=tokenizer,
+            model=model,
+            consistency=consistency,
+        )
+        return await self._asked(calls.process(id, question, version_seen=self._versions.of(id)))
+
+    async def handle(self, text: str) -> BroughtBack:
+        """Return what a handle names, byte for byte: a text, or whole rows of a chat."""
+        return documents.brought_back(await self._asked(calls.handle(text)))
+
+    async def search(self, query: str, *, limit: int = 10) -> Found:
+        """Find items by the words of a query, the best first."""
+        return documents.found(await self._asked(calls.search(query, limit=limit)))
+
+    async def tiers(self) -> dict[str, Any]:
+        """Return what the server's tiers hold, per shard and in all."""
+        return await self._asked(calls.tiers())
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _changed(self, call: Call) -> ContextObject:
+        """Return the context of the reply, and remember how new it is."""
+        return self._versions.seen(documents.context_object(await self._asked(call)))
+
+    async def _asked(self, call: Call) -> dict[str, Any]:
+        """Return the document of the reply; raises the error it stands for."""
+        require_sendable(call, self._request_bytes_max)
+        came = await self._connection.exchange(call, self._retries, self._dice)
+        return document_of(came, call, self.url)
