@@ -38,8 +38,9 @@ def open_store(
 
     `objects` is the URL of an object store (file://, s3://, gs://, az://) to which everything is
     copied in the background; a store remembers it, and `"none"` leaves it. A store keeps the number
-    of shards it began with; more than one is for comparing, a process needs one. Close it, or use it in a `with` block. Raises
-    StoreLockedError when another process has it open, SetupError when the folder cannot be used.
+    of shards it began with; more than one is for comparing, a process needs one. Close it, or use
+    it in a `with` block. Raises StoreLockedError when another process has it open, SetupError when
+    the folder cannot be used.
     """
     if str(path) == IN_MEMORY:
         names = shard_names(shards or 1)
