@@ -17,7 +17,18 @@ import orjson
 from benchmarks.meter import Options, parse, parser, say
 from benchmarks.targets import table_of_targets
 
-BENCHES = ("quality", "latency", "selection", "cli", "http")
+BENCHES = (
+    "quality",
+    "latency",
+    "selection",
+    "cli",
+    "http",
+    "codecs",
+    "storage",
+    "durability",
+    "stored",
+    "search",
+)
 NUMBERS = Path("docs/numbers.md")
 TIMEOUT_S = 1800
 Figures = Mapping[str, Mapping[str, Any] | None]

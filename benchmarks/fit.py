@@ -263,8 +263,7 @@ def quality_rows(
     measures, recall = [], []
     for example, probability in zip(examples, probabilities, strict=True):
         tokens = example.tokens
-        free = quality_room.free_units(example.working)
-        facts = quality_room.facts_of(example.working, probability, free)
+        facts = quality_room.facts_of(example.working, probability)
         for ratio in QUALITY_RATIOS:
             kept = selected(probability, tokens, int(ratio * int(tokens.sum())), exponent)
             order = np.argsort(~kept, kind="stable")

@@ -1,12 +1,15 @@
 """A bounded flood of one request over many connections, from a process of its own.
 
-`python -m benchmarks.flood PORT PATH BODY_FILE CONNECTIONS SECONDS` prints one JSON object.
+`python -m benchmarks.flood PORT PATH BODY_FILE CONNECTIONS SECONDS` prints one JSON object. A `{}`
+in the path stands for the number of the connection, so that each asks for something of its own.
 """
 
 import asyncio
+import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -14,6 +17,31 @@ import orjson
 HTTP_OK = 200
 HTTP_UNAVAILABLE = 503
 _PAUSE_AFTER_ERROR_S = 0.05  # or a dead port would be asked as fast as a loop turns
+_START_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flood:
+    """What is sent, and over how many connections."""
+
+    port: int
+    path: str
+    body_file: Path
+    connections: int
+
+    def command(self, seconds: float) -> list[str]:
+        """Return the command that sends it for so long."""
+        what = (self.port, self.path, self.body_file, self.connections, seconds)
+        return [sys.executable, "-m", "benchmarks.flood", *map(str, what)]
+
+
+def run_flood(flood: Flood, seconds: float) -> dict[str, float]:
+    """Send from a process of its own and return what became of it."""
+    done = subprocess.run(
+        flood.command(seconds), check=True, capture_output=True, timeout=_START_WAIT_S + seconds
+    )
+    counts: dict[str, float] = orjson.loads(done.stdout)
+    return counts
 
 
 def main() -> None:
@@ -29,9 +57,9 @@ async def flood(
 ) -> dict[str, float]:
     """Return how many requests were answered with 200, refused with 503, or went wrong."""
     until = time.monotonic() + seconds
-    request = raw_request(path, body)
+    requests = [raw_request(path.replace("{}", str(number)), body) for number in range(connections)]
     began = time.monotonic()
-    results = await asyncio.gather(*(_connection(port, request, until) for _ in range(connections)))
+    results = await asyncio.gather(*(_connection(port, request, until) for request in requests))
     took = time.monotonic() - began
     counts = sum(results, Counter[str]())
     return {

@@ -4,12 +4,6 @@
 """
 
 import asyncio
-import math
-import os
-import re
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,11 +15,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from benchmarks.flood import HTTP_OK, outcome, raw_request, read_response
+from benchmarks.connection import Client, Sample, free_port
+from benchmarks.flood import HTTP_OK, Flood, outcome, raw_request, read_response, run_flood
 from benchmarks.latency import QUESTION, text_of
 from benchmarks.meter import finish, parse, parser, say, table
 from benchmarks.pictures import draw
-from tierfold_actors.runtime import default_config, running
+from benchmarks.serving import running_with_echo
 
 ROUNDS = 5
 REQUESTS_PER_ROUND = 100
@@ -33,23 +28,7 @@ FLOOD_CONNECTIONS = 64
 RATE_CONNECTIONS = 16
 LARGE_REQUESTS = 3  # without a deadline, or they would be over after a few probes
 LARGE_BODY_BYTES = 5 * 1024 * 1024
-_HANDLER = re.compile(r"handler;dur=([\d.]+)")
-_ECHO_APPLICATION = """
-  - name: echo
-    route_prefix: /echo
-    import_path: benchmarks.echo:app
-"""
-_PORTS = range(18_123, 18_223)  # below what systems hand out themselves
 _SETTLE_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One request as the client saw it."""
-
-    status: int
-    ms: float
-    handler_ms: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,28 +39,17 @@ class Probes:
     errors: int = 0  # anything but 200
 
 
-def _free_port() -> int:
-    """Return a port nobody listens on: another run may be under way."""
-    for port in _PORTS:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    msg = f"all ports from {_PORTS.start} to {_PORTS.stop - 1} are taken"
-    raise OSError(msg)
-
-
-_PORT = _free_port()
+_PORT = free_port()
 
 
 def main() -> None:
     """Measure and print."""
     options = parse(parser(__doc__))
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "bench.yaml"
-        config.write_text(default_config().read_text("utf-8") + _ECHO_APPLICATION, "utf-8")
-        environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-        with running(port=_PORT, config=config, environment=environment):
-            finish(_measure(Path(folder), is_quick=options.quick))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_with_echo(port=_PORT, folder=Path(folder)),
+    ):
+        finish(_measure(Path(folder), is_quick=options.quick))
 
 
 def _measure(folder: Path, *, is_quick: bool) -> dict[str, Any]:
@@ -107,36 +75,6 @@ def _body(text: str, *, latency_ms: float | None = 50) -> bytes:
     return orjson.dumps({"ask": QUESTION, "sources": [{"text": text}], "budget": budget})
 
 
-class Client:
-    """One connection that stays open; where it breaks that counts and a new one is opened."""
-
-    def __init__(self) -> None:
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def send(self, request: bytes) -> Sample:
-        """Return how one request went; a broken connection has status 0."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", _PORT)
-        reader, writer = self._streams
-        began = time.perf_counter()
-        try:
-            writer.write(request)
-            await writer.drain()
-            status, headers, _ = await read_response(reader)
-        except (OSError, asyncio.IncompleteReadError):
-            self.close()
-            return Sample(status=0, ms=math.inf, handler_ms=0.0)
-        ms = (time.perf_counter() - began) * 1000
-        found = _HANDLER.search(headers.get("server-timing", ""))
-        return Sample(status=status, ms=ms, handler_ms=float(found[1]) if found else 0.0)
-
-    def close(self) -> None:
-        """Close the connection; the next request opens another."""
-        if self._streams is not None:
-            self._streams[1].close()
-        self._streams = None
-
-
 async def _pairs(ours: Client, echo: Client, body: bytes) -> list[tuple[Sample, Sample]]:
     """Send both requests in turn."""
     requests = (raw_request("/v1/process", body), raw_request("/echo/", body))
@@ -158,7 +96,7 @@ async def _settle(ours: Client, echo: Client, body: bytes) -> None:
 
 async def _latency(body: bytes, rounds: int) -> dict[str, Any]:
     """Send both requests in turn over one connection each, round by round."""
-    ours, echo = Client(), Client()
+    ours, echo = Client(_PORT), Client(_PORT)
     await _settle(ours, echo, body)
     ratios, counts, rows = [], Counter[str](), []
     for number in range(1, rounds + 1):
@@ -192,8 +130,8 @@ def _rates(folder: Path, body: bytes, *, rounds: int, seconds: float) -> dict[st
     """Return the ratio of requests answered with 200 a second, all connections at work."""
     ratios, counts, rows = [], Counter[str](), []
     for number in range(rounds):
-        ours = _flood(folder, "/v1/process", body, RATE_CONNECTIONS, seconds)
-        echo = _flood(folder, "/echo/", body, RATE_CONNECTIONS, seconds)
+        ours = run_flood(_of("/v1/process", folder, body, RATE_CONNECTIONS), seconds)
+        echo = run_flood(_of("/echo/", folder, body, RATE_CONNECTIONS), seconds)
         ratios.append(ours["requests_per_s"] / echo["requests_per_s"])
         lost = Counter({key: int(ours[key] + echo[key]) for key in ("errors", "refused")})
         counts.update(lost)
@@ -208,35 +146,16 @@ def _rates(folder: Path, body: bytes, *, rounds: int, seconds: float) -> dict[st
     }
 
 
-def _flood(
-    folder: Path, path: str, body: bytes, connections: int, seconds: float
-) -> dict[str, float]:
-    done = subprocess.run(
-        _flood_command(folder, path, body, connections, seconds),
-        check=True,
-        capture_output=True,
-        timeout=60 + seconds,
-    )
-    counts: dict[str, float] = orjson.loads(done.stdout)
-    return counts
-
-
-def _flood_command(
-    folder: Path, path: str, body: bytes, connections: int, seconds: float
-) -> list[str]:
+def _of(path: str, folder: Path, body: bytes, connections: int) -> Flood:
     body_file = folder / "body.json"
     body_file.write_bytes(body)
-    return [
-        sys.executable,
-        *("-m", "benchmarks.flood", str(_PORT), path, str(body_file)),
-        *(str(connections), str(seconds)),
-    ]
+    return Flood(port=_PORT, path=path, body_file=body_file, connections=connections)
 
 
 async def _health(folder: Path, body: bytes, *, seconds: float) -> dict[str, Any]:
     """Probe /livez ten times a second during a flood, then during requests of 5 MiB."""
     flood = await asyncio.create_subprocess_exec(
-        *_flood_command(folder, "/v1/process", body, FLOOD_CONNECTIONS, seconds),
+        *_of("/v1/process", folder, body, FLOOD_CONNECTIONS).command(seconds),
         stdout=asyncio.subprocess.PIPE,
     )
     during_flood = await _probe_until(flood.wait())
@@ -245,7 +164,7 @@ async def _health(folder: Path, body: bytes, *, seconds: float) -> dict[str, Any
     large = _body(
         "x" * 80 + " and so on, word after word. " * (LARGE_BODY_BYTES // 29), latency_ms=None
     )
-    client = Client()
+    client = Client(_PORT)
     sending = asyncio.ensure_future(_in_turn(client, raw_request("/v1/process", large)))
     during_large = await _probe_until(sending)
     client.close()

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 
 from benchmarks.meter import finish, parse, parser, say, table
 from benchmarks.pictures import draw
-from tierfold.optimizer import Problem, frame_levels, select
+from tierfold.optimizer import Problem, Stock, frame_levels, select
 
 INSTANCES = 20
 ROUNDS, ROUNDS_QUICK = 15, 5
@@ -49,8 +49,8 @@ def problem(dice: np.random.Generator, *, units: int, frames: int, gap_tokens: i
     parent[::2] = -1  # a text nests a few levels deep
     frame = np.sort(dice.integers(-max(frames, 1) // 2, max(frames, 1), units))
     frame = np.where(frame < 0, -1, frame) if frames else np.full(units, -1)
-    return Problem(
-        value=(dice.random(units) ** _RARITY).astype(np.float32),
+    value = (dice.random(units) ** _RARITY).astype(np.float32)
+    stock = Stock(
         tokens=dice.integers(5, 60, units).astype(np.int32),
         frame=frame.astype(np.int32),
         lane=np.zeros(units, np.int32),
@@ -63,17 +63,20 @@ def problem(dice: np.random.Generator, *, units: int, frames: int, gap_tokens: i
         frame_kept=np.zeros(frames, np.bool_),
         framing=np.zeros(units, np.bool_),
     )
+    return Problem(value=value, stock=stock)
 
 
 def optimum(drawn: Problem, budget: int) -> float:
     """Return HiGHS' upper bound of the value: a unit needs its frame, a frame its parent."""
-    count, frames = len(drawn), len(drawn.frame_parent)
-    inside = np.flatnonzero(drawn.frame >= 0)
-    nested = np.flatnonzero(drawn.frame_parent >= 0)
+    count, frames = len(drawn), len(drawn.stock.frame_parent)
+    inside = np.flatnonzero(drawn.stock.frame >= 0)
+    nested = np.flatnonzero(drawn.stock.frame_parent >= 0)
     needy = np.concatenate([inside, count + nested])
-    needed = np.concatenate([count + drawn.frame[inside], count + drawn.frame_parent[nested]])
+    needed = np.concatenate(
+        [count + drawn.stock.frame[inside], count + drawn.stock.frame_parent[nested]]
+    )
     rows = np.arange(1, len(needy) + 1)
-    weight = np.concatenate([drawn.tokens, drawn.frame_tokens]).astype(float)
+    weight = np.concatenate([drawn.stock.tokens, drawn.stock.frame_tokens]).astype(float)
     variables = np.arange(count + frames)
     matrix = coo_array(
         (
@@ -111,7 +114,7 @@ def _gaps(*, instances: int) -> dict[str, Any]:
             gaps = []
             for _ in range(instances):
                 drawn = problem(dice, units=units, frames=frames, gap_tokens=0)
-                gaps.append(gap(drawn, int(_BUDGET_SHARE * drawn.tokens.sum())))
+                gaps.append(gap(drawn, int(_BUDGET_SHARE * drawn.stock.tokens.sum())))
             name = f"gap_{units}{'_frames' if frames else ''}"
             figures |= {f"{name}_mean": float(np.mean(gaps)), f"{name}_max": max(gaps)}
             rows.append([units, frames, 100 * float(np.mean(gaps)), 100 * max(gaps)])
@@ -125,11 +128,13 @@ def _times(cases: Mapping[str, Problem], rounds: int) -> dict[str, Any]:
     sizes: list[float] = []
     rows: list[list[object]] = []
     for name, drawn in cases.items():
-        budget = int(_BUDGET_SHARE * drawn.tokens.sum())
+        budget = int(_BUDGET_SHARE * drawn.stock.tokens.sum())
         took = [_cpu_ms(drawn, budget) for _ in range(rounds + 1)][1:]  # the first one warms
         figures[name] = float(np.median(took))
         sizes.append(float(len(drawn)))
-        rows.append([len(drawn), len(drawn.frame_parent), figures[name], min(took), max(took)])
+        rows.append(
+            [len(drawn), len(drawn.stock.frame_parent), figures[name], min(took), max(took)]
+        )
     say(f"select(), CPU ms of {rounds} rounds")
     table(["units", "frames", "median", "min", "max"], rows)
     draw(

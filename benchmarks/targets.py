@@ -108,6 +108,70 @@ TARGETS = (
     ),
     Target(bench="http", key="livez_max_ms", side="<=", bound=250, about="slowest /livez"),
     Target(bench="http", key="errors", side="=", bound=0, about="answers that went wrong"),
+    *(
+        Target(bench="storage", key=key, side="<=", bound=bound, about=about, is_of_data=True)
+        for key, bound, about in (
+            ("tau_vs_raw", 1 / 45, "tau's resent histories on disk, over their raw bytes"),
+            ("swe_vs_raw", 1 / 27, "SWE-agent's"),
+            ("all_vs_raw", 1 / 38, "both together"),
+            ("all_vs_zstd", 1 / 11, "both, over zstd-3 of each request"),
+        )
+    ),
+    Target(
+        bench="storage",
+        key="append_vs_rocksdb",
+        side=">=",
+        bound=0.5,
+        about="appends a second, 32 callers, over bare RocksDB's records",
+    ),
+    *(
+        Target(bench="storage", key=key, side="<=", bound=bound, about=about)
+        for key, bound, about in (
+            ("l0_read_us", 50, "us to what this process holds"),
+            ("l1_first_vs_l3", 1 / 3, "first touch of a mapped context, over a read of the disk"),
+            ("l1_second_ms", 1, "ms of the next touch"),
+            ("idle_context_bytes", 200, "resident bytes of a sealed context nobody asks"),
+            ("append_growth_bytes", 1.5, "bytes written by an append in a long context"),
+            ("append_growth_cpu", 1.5, "CPU of the same, over a short context's"),
+            ("head_bytes_max", 2048, "bytes of a manifest's head"),
+            ("restart_100k_s", 10, "s to ready with 100,000 contexts on disk"),
+        )
+    ),
+    *(
+        Target(bench="durability", key=key, side="=", bound=0, about=about)
+        for key, about in (
+            ("lost", "acknowledged rows that are not there after kill -9"),
+            ("torn", "rows and blocks that are damaged after it"),
+        )
+    ),
+    Target(
+        bench="stored",
+        key="handler_128k_cpu_ms",
+        side="<=",
+        bound=3,
+        about="CPU ms of a question on 128k stored tokens",
+    ),
+    Target(
+        bench="stored",
+        key="http_p50_vs_echo",
+        side="<=",
+        bound=6,
+        about="the same over HTTP, over an echo of the answer's size",
+    ),
+    Target(
+        bench="stored",
+        key="overhead_vs_echo",
+        side="<=",
+        bound=3,
+        about="HTTP less handler, over the echo",
+    ),
+    Target(
+        bench="stored",
+        key="http_8k_rps_vs_echo",
+        side=">=",
+        bound=0.28,
+        about="answers a second on 8k stored tokens, 16 connections, over the echo",
+    ),
 )
 
 

@@ -80,7 +80,8 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def running_server(port: int) -> Iterator[None]:
     """Keep `tierfold up` running on the port."""
-    command = [str(Path(sys.executable).with_name("tierfold")), "up", "--port", str(port)]
+    tierfold = str(Path(sys.executable).with_name("tierfold"))
+    command = [tierfold, "up", "--no-store", "--port", str(port)]
     log = OUT / "server.log"
     print(f"starting `tierfold up --port {port}` (its words: {log.relative_to(HERE.parent)}) ...")
     with log.open("wb") as words:

@@ -13,21 +13,26 @@ import orjson
 
 from tierfold.config import Settings
 from tierfold.context import Answer, Request
+from tierfold.engine.verbs import Ready
 from tierfold.errors import CallerError, TierfoldError
 from tierfold.ports import Clock
+from tierfold.processing import Prepared, characters_of
 from tierfold.wire import (
     CompressRequest,
-    ParsedRequest,
+    Question,
+    ReadContext,
     answer_body,
     encode_event,
     parse_compress,
     parse_process,
 )
 from tierfold_actors.problems import InternalError, problem_reply_body
+from tierfold_actors.writes import WriteRoute, packed_write
 
 Route = Literal["process", "compress"]
 JSON_MEDIA_TYPE = "application/json"
 EVENT_MEDIA_TYPE = "text/event-stream"
+PARSED_BYTES_PER_MS = 30_000  # of a body, hashed and cut where it is to be stored
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -45,11 +50,23 @@ class FoldingEngine(Protocol):
         """What deadlines are measured with."""
         ...
 
-    def answer(self, request: Request, *, started_ms: float | None = None) -> Answer:
+    def answer(
+        self,
+        request: Request,
+        *,
+        started_ms: float | None = None,
+        prepared: Prepared | None = None,
+    ) -> Answer:
         """Return the final answer."""
         ...
 
-    def stream(self, request: Request, *, started_ms: float | None = None) -> Iterator[Answer]:
+    def stream(
+        self,
+        request: Request,
+        *,
+        started_ms: float | None = None,
+        prepared: Prepared | None = None,
+    ) -> Iterator[Answer]:
         """Yield an answer per stage, the final one last."""
         ...
 
@@ -57,18 +74,36 @@ class FoldingEngine(Protocol):
         """Return the CPU a request of this size is expected to take."""
         ...
 
+    def predict_warm_ms(self, tokens: int, stages: tuple[str, ...] = ()) -> float:
+        """Return the CPU a question on a prepared context is expected to take."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadQuestion:
+    """A question that is parsed, and whose stored contexts are read."""
+
+    question: Question
+    ready: Ready
+
+    @property
+    def prepared(self) -> Prepared | None:
+        """What the engine need not do again: there is one where one stored context is all."""
+        return None if self.ready.working is None else self.ready.working.prepared
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request as it came in."""
 
-    route: Route
+    route: Route | WriteRoute
     body: bytes = field(repr=False)  # no log or traceback shows a caller's text
     request_id: str
     started_ms: float  # when the headers were there, on the machine's monotonic clock
     is_stream: bool = False  # the caller wants every stage as an event
     is_bypass: bool = False  # the caller wants the input back
     wait_ms: float | None = None  # soft deadline of the `Prefer` header; the body's own wins
+    read: ReadQuestion | None = field(default=None, repr=False)  # then the body is not parsed again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +128,7 @@ class Reply:
 
 _STAGE_DONE = Reply(is_final=False)
 _UNINTERRUPTED_BODY_BYTES_MAX = 64 * 1024  # some 20 ms of work: sooner done than stopped
+_UNINTERRUPTED_CPU_MS_MAX = 20.0
 
 
 class Answering:
@@ -106,19 +142,45 @@ class Answering:
         self._engine = engine
         self._compress = compress
 
-    def predict_cpu_ms(self, *, body_bytes: int) -> float:
-        """Return the CPU a call of this size is expected to take."""
-        return self._engine.predict_cpu_ms(body_bytes=body_bytes)
+    def predict_cpu_ms(self, call: Call) -> float:
+        """Return the CPU a call is expected to take."""
+        match call.route:
+            case "process" if call.read is not None:
+                return self._predict_read_ms(call.read)
+            case "process" | "compress":
+                return self._engine.predict_cpu_ms(body_bytes=len(call.body))
+            case _:
+                return len(call.body) / PARSED_BYTES_PER_MS
+
+    def predict_building_ms(self, size_bytes: int) -> float:
+        """Return the CPU it is expected to take to make so much text ready for questions."""
+        return self._engine.predict_cpu_ms(body_bytes=size_bytes) if size_bytes else 0.0
 
     def replies(self, call: Call) -> Iterator[Reply]:
         """Yield at least one reply, the last one final; errors are replies too."""
         try:
-            yield from self._compressed(call) if call.route == "compress" else self._folded(call)
+            yield from self._replies(call)
         except TierfoldError as error:
             yield problem_reply(error, call)
         except Exception as error:  # noqa: BLE001  # the caller gets a problem document, we a log line
             log_unforeseen(error, call)
             yield problem_reply(InternalError(), call)
+
+    def _replies(self, call: Call) -> Iterator[Reply]:
+        match call.route:
+            case "compress":
+                yield from self._compressed(call)
+            case "process":
+                yield from self._folded(call)
+            case route:
+                yield Reply(body=packed_write(route, call.body, self._engine.settings.limits))
+
+    def _predict_read_ms(self, read: ReadQuestion) -> float:
+        if read.prepared is not None:
+            return self._engine.predict_warm_ms(
+                read.prepared.intake.tokens, stages=read.question.stages
+            )
+        return self._engine.predict_cpu_ms(body_bytes=max(1, characters_of(read.ready.sources)))
 
     def _compressed(self, call: Call) -> Iterator[Reply]:
         request = parse_compress(call.body, self._engine.settings.limits)
@@ -147,19 +209,47 @@ class Answering:
         return self._compress(idle) | {"skip_reason": reason}
 
     def _folded(self, call: Call) -> Iterator[Reply]:
-        parsed = parse_process(call.body, self._engine.settings.limits)
-        request = _with_headers(parsed.request, call)
+        said = self._said(call)
         yield _STAGE_DONE
-        answers = self._answers(request, call)
         encode = _event if call.is_stream else _document
-        for number, answer in enumerate(answers):
-            yield encode(answer, parsed, number)
+        for number, answer in enumerate(self._answers(said, call)):
+            yield encode(answer, said, number)
 
-    def _answers(self, request: Request, call: Call) -> Iterator[Answer]:
+    def _said(self, call: Call) -> "_Said":
+        read = call.read
+        if read is None:
+            parsed = parse_process(call.body, self._engine.settings.limits)
+            request = _with_headers(parsed.request, call)
+            return _Said(request=request, ignored_fields=parsed.ignored_fields)
+        question, ready = read.question, read.ready
+        return _Said(
+            request=_with_headers(question.request(ready.sources), call),
+            ignored_fields=question.ignored_fields,
+            prepared=read.prepared,
+            contexts=ready.accounts,
+        )
+
+    def _answers(self, said: "_Said", call: Call) -> Iterator[Answer]:
         """Stop between stages where that is worth the drafts it costs."""
-        if call.is_stream or len(call.body) > _UNINTERRUPTED_BODY_BYTES_MAX:
-            return self._engine.stream(request, started_ms=call.started_ms)
-        return iter((self._engine.answer(request, started_ms=call.started_ms),))
+        given: dict[str, Any] = {"started_ms": call.started_ms, "prepared": said.prepared}
+        if call.is_stream or self._is_long(call):
+            return self._engine.stream(said.request, **given)
+        return iter((self._engine.answer(said.request, **given),))
+
+    def _is_long(self, call: Call) -> bool:
+        if call.read is None:
+            return len(call.body) > _UNINTERRUPTED_BODY_BYTES_MAX
+        return self._predict_read_ms(call.read) > _UNINTERRUPTED_CPU_MS_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What the engine is asked, and what the answer says besides."""
+
+    request: Request
+    ignored_fields: tuple[str, ...]
+    prepared: Prepared | None = None
+    contexts: tuple[ReadContext, ...] = ()
 
 
 def problem_reply(error: TierfoldError, call: Call) -> Reply:
@@ -174,20 +264,23 @@ def _with_headers(request: Request, call: Call) -> Request:
     """Return the request with what its headers ask for."""
     if call.wait_ms is not None and request.budget.latency_ms is None:
         request = replace(request, budget=replace(request.budget, latency_ms=call.wait_ms))
-    return replace(request, bypass=request.bypass or call.is_bypass)
+    return replace(request, bypass=True) if call.is_bypass else request
 
 
-def _document(answer: Answer, parsed: ParsedRequest, _number: int) -> Reply:
+def _document(answer: Answer, said: _Said, _number: int) -> Reply:
     if not answer.final:
         return _STAGE_DONE
-    body = answer_body(answer, ignored_fields=parsed.ignored_fields)
-    return Reply(body=orjson.dumps(body), headers=_result_headers(answer))
+    return Reply(body=orjson.dumps(_body(answer, said)), headers=_result_headers(answer))
 
 
-def _event(answer: Answer, parsed: ParsedRequest, number: int) -> Reply:
-    body = answer_body(answer, ignored_fields=parsed.ignored_fields)
-    event = encode_event("result" if answer.final else "stage", body, event_id=str(number + 1))
+def _event(answer: Answer, said: _Said, number: int) -> Reply:
+    name = "result" if answer.final else "stage"
+    event = encode_event(name, _body(answer, said), event_id=str(number + 1))
     return Reply(media_type=EVENT_MEDIA_TYPE, body=event, is_final=answer.final)
+
+
+def _body(answer: Answer, said: _Said) -> dict[str, Any]:
+    return answer_body(answer, ignored_fields=said.ignored_fields, contexts=said.contexts)
 
 
 def _result_headers(answer: Answer) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Bodies are read as raw bytes and answered as raw bytes: the models are for the description only.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
 
 from fastapi import FastAPI
@@ -15,18 +15,30 @@ from starlette.responses import Response
 
 from tierfold.wire import PROBLEM_MEDIA_TYPE, AnswerModel, CompressModel, ProcessModel
 from tierfold.wire.compress import CompressAnswerModel
+from tierfold.wire.contexts import (
+    AppendItemsModel,
+    CreateContextModel,
+    PatchContextModel,
+    PutItemsModel,
+)
+from tierfold.wire.process import QuestionModel
+from tierfold.wire.search import SearchModel
 
 _REF = "#/components/schemas/{model}"
 _SUMMARY = "Folds chats, documents and logs to what a question needs, inside a budget."
 _COMPRESS = "/v1/compress"
 _MEANINGS = {
+    404: "there is no such context, or nothing stored has this handle",
+    409: "it exists already, or a request with this idempotency key is under way",
+    412: "the context is at another version; `ETag` and `current_version` say which",
     401: "no valid API key",
     413: "a limit of size, count or depth is passed",
     422: "malformed, or the budget is too small for what must be kept",
     500: "a bug of ours",
-    503: "too many requests wait; see Retry-After",
+    503: "too many requests wait, or the shard is away; see Retry-After",
+    507: "the disk is full; nothing of this change was stored, and reads go on",
 }
-_TIMED_OUT: dict[int | str, dict[str, Any]] = {  # written by the ingress, not by us
+TIMED_OUT: dict[int | str, dict[str, Any]] = {  # written by the ingress, not by us
     408: {
         "description": "the hard limit of x-request-timeout-seconds has passed",
         "content": {"text/plain": {"schema": {"type": "string"}}},
@@ -39,7 +51,7 @@ _BYPASS_HEADER: dict[str, Any] = {
     "description": "`true` answers with the input (also as `x-headroom-bypass`)",
     "schema": {"type": "string"},
 }
-_PROCESS_HEADERS: tuple[dict[str, Any], ...] = (
+PROCESS_HEADERS: tuple[dict[str, Any], ...] = (
     _BYPASS_HEADER,
     {
         "name": "Prefer",
@@ -50,7 +62,10 @@ _PROCESS_HEADERS: tuple[dict[str, Any], ...] = (
     },
 )
 
-Handler = Callable[[Request], Awaitable[Response]]
+# The second, empty entry: without a keys file no key is asked for.
+SECURITY: list[dict[str, list[str]]] = [{"key": []}, {}]
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class ProblemModel(BaseModel):
@@ -89,11 +104,13 @@ class ReadyModel(BaseModel):
 class Handlers(Protocol):
     """The handlers to describe."""
 
-    async def process(self, request: Request) -> Response:
+    @property
+    def process(self) -> Handler:
         """`POST /v1/process`."""
         ...
 
-    async def compress(self, request: Request) -> Response:
+    @property
+    def compress(self) -> Handler:
         """`POST /v1/compress`."""
         ...
 
@@ -118,8 +135,8 @@ def describe(api: FastAPI, handlers: Handlers) -> None:
         methods=["POST"],
         tags=["fold"],
         response_model=None,
-        responses={200: _answer_description(), **_problems(401, 413, 422, 500, 503), **_TIMED_OUT},
-        openapi_extra=_request_of("ProcessModel", _PROCESS_HEADERS),
+        responses={200: answer_description(), **problems(401, 413, 422, 500, 503), **TIMED_OUT},
+        openapi_extra=request_of("ProcessModel", PROCESS_HEADERS),
     )
     api.add_api_route(
         _COMPRESS,
@@ -130,9 +147,9 @@ def describe(api: FastAPI, handlers: Handlers) -> None:
         responses={
             200: {"description": "the same rows, some shorter", "model": CompressAnswerModel},
             **_openai_errors(401, 413, 422, 500, 503),
-            **_TIMED_OUT,
+            **TIMED_OUT,
         },
-        openapi_extra=_request_of("CompressModel", (_BYPASS_HEADER,)),
+        openapi_extra=request_of("CompressModel", (_BYPASS_HEADER,)),
     )
     api.add_api_route("/livez", handlers.livez, methods=["GET"], tags=["health"])
     api.add_api_route(
@@ -164,7 +181,11 @@ def _described(api: FastAPI) -> dict[str, Any]:
 
 
 def _raw_models() -> dict[str, Any]:
-    bodies: list[type[BaseModel]] = [ProcessModel, CompressModel, ProblemModel, OpenAIErrorModel]
+    bodies: list[type[BaseModel]] = [
+        *(ProcessModel, CompressModel, ProblemModel, OpenAIErrorModel),
+        *(CreateContextModel, AppendItemsModel, PutItemsModel, PatchContextModel),
+        *(QuestionModel, SearchModel),
+    ]
     _, definitions = models_json_schema(
         [(model, "validation") for model in bodies], ref_template=_REF
     )
@@ -172,17 +193,20 @@ def _raw_models() -> dict[str, Any]:
     return models
 
 
-def _request_of(model: str, headers: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+def request_of(
+    model: str, parameters: tuple[dict[str, Any], ...], *, is_required: bool = True
+) -> dict[str, Any]:
+    """Return the description of a raw body, and of headers and the rest."""
     content = {"application/json": {"schema": {"$ref": _REF.format(model=model)}}}
     return {
-        "requestBody": {"required": True, "content": content},
-        "parameters": list(headers),
-        # The second, empty entry: without a keys file no key is asked for.
-        "security": [{"key": []}, {}],
+        "requestBody": {"required": is_required, "content": content},
+        "parameters": list(parameters),
+        "security": SECURITY,
     }
 
 
-def _answer_description() -> dict[str, Any]:
+def answer_description() -> dict[str, Any]:
+    """Return the description of an answer and its headers."""
     header = {"schema": {"type": "string"}}
     return {
         "description": "the folded sources; as events, `stage` per stage and then `result`",
@@ -197,7 +221,8 @@ def _answer_description() -> dict[str, Any]:
     }
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the descriptions of problem documents."""
     content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemModel")}}}
     return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
 

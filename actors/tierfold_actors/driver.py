@@ -108,7 +108,10 @@ def _stop() -> None:
     from ray import serve  # noqa: PLC0415
 
     if ray.is_initialized():
+        from tierfold_actors.reconcile import close_shards  # noqa: PLC0415  # imports Ray
+
         serve.shutdown()  # type: ignore[no-untyped-call]
+        close_shards()
         ray.shutdown()
 
 

@@ -8,9 +8,10 @@ from typing import cast
 
 from fastapi import FastAPI
 
-from tierfold.config import Limits
+from tierfold.config import Limits, Settings
 from tierfold.engine import MonotonicClock
-from tierfold_actors.gateway import Desk, create_api
+from tierfold_actors.desk import Desk
+from tierfold_actors.gateway import create_api
 from tierfold_actors.keys import Keyring
 from tierfold_actors.work import Work, WorkLimits, body_ledgers
 
@@ -25,7 +26,7 @@ def bare_api() -> FastAPI:
             ledgers=body_ledgers(WorkLimits(), Limits()),
             keyring=Keyring(None),
             clock=MonotonicClock(),
-            limits=Limits(),
+            settings=Settings(),
             version=importlib.metadata.version("tierfold"),
         )
     )

@@ -4,7 +4,13 @@ from typing import Any
 
 import orjson
 
-from tierfold.errors import CallerError, InvalidInputError, OverloadError, TierfoldError
+from tierfold.errors import (
+    CallerError,
+    InvalidInputError,
+    OverloadError,
+    TierfoldError,
+    VersionConflictError,
+)
 from tierfold.wire import PROBLEM_MEDIA_TYPE, problem_body
 
 _SERVER_ERROR = 500
@@ -30,6 +36,16 @@ class WorkerLostError(TierfoldError):
         super().__init__("the process working on this large body died: send less, or retry")
 
 
+class NoStoreError(TierfoldError):
+    """The server was started without a store."""
+
+    title = "no store"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("no store is set up: start with --store")
+
+
 class RouteError(CallerError):
     """No such path, or not with this method."""
 
@@ -44,6 +60,8 @@ def problem_reply_body(
 ) -> tuple[str, dict[str, str], bytes]:
     """Return media type, headers and body of the error's document."""
     headers = {}
+    if isinstance(error, VersionConflictError):
+        headers["etag"] = f'"{error.current}"'
     if isinstance(error, OverloadError):
         headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, WorkerLostError):

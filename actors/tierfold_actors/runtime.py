@@ -30,7 +30,9 @@ from tierfold.cli.keyfile import KEYS_FILE_VARIABLE
 from tierfold.cli.ports import family, is_zombie, started_ticks
 from tierfold.cli.runs import RUN_VARIABLE, Run, write_run
 from tierfold.errors import CallerError, SetupError
+from tierfold.storage.lock import StoreLock
 from tierfold_actors import haproxy
+from tierfold_actors.store_plan import NO_STORE_ENVIRONMENT, StorePlan
 
 OnStep = Callable[[str], None]
 
@@ -99,10 +101,11 @@ def running(
     host: str = "127.0.0.1",
     port: int = 8000,
     config: Path | None = None,
+    store: StorePlan | None = None,
     on_step: OnStep = lambda _: None,
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[Server]:
-    """Run a server until the block ends.
+    """Run a server until the block ends; without a store it only folds what it is sent.
 
     `on_step` hears ray, serve, gateway and ready as they are reached. Raises CallerError for a host
     that would be open to everybody and SetupError when the machine lacks something; both before
@@ -114,15 +117,17 @@ def running(
         msg = f"there is no config file {config}"
         raise CallerError(msg)
     _require_free(host, port)
-    with short_folder() as folder:
+    url = f"http://{_shown(host)}:{port}"
+    with _locked(store, url), short_folder() as folder:
         run = Run(
             id=uuid.uuid4().hex,
             pid=os.getpid(),
-            url=f"http://{_shown(host)}:{port}",
+            url=url,
             log=str(folder / "ray.log"),
             born_ticks=started_ticks(os.getpid()),
         )
-        settings = _settings(folder, host=host, port=port)
+        stored = NO_STORE_ENVIRONMENT if store is None else store.environment()
+        settings = {**_settings(folder, host=host, port=port), **stored}
         argv = [sys.executable, "-P", "-m", "tierfold_actors.driver"]
         argv += [str(folder), str(config), str(port)]
         with Path(run.log).open("wb") as log:
@@ -142,6 +147,19 @@ def running(
                 yield Server(url=run.url, run=run, folder=folder, driver=driver)
             finally:
                 _stop(driver, run, wait_s=wait_s)
+
+
+@contextlib.contextmanager
+def _locked(store: StorePlan | None, url: str) -> Iterator[None]:
+    """Hold the store's lock while the block lasts, so that commands find the server by it.
+
+    Raises StoreLockedError, which says who has the store.
+    """
+    if store is None:
+        yield
+        return
+    with StoreLock.acquire(Path(store.path), url=url):
+        yield
 
 
 @contextlib.contextmanager

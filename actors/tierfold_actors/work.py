@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tierfold.config import Limits
 from tierfold.errors import OverloadError
@@ -19,12 +19,15 @@ from tierfold_actors.arrival import BodyLedger, BodyLedgers
 from tierfold_actors.problems import InternalError
 from tierfold_actors.worker_process import Cancellable
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkLimits:
     """What may wait, and what is short enough for the event loop."""
 
     inline_cpu_ms_max: float = 3.0  # a hop to a thread and back costs about .4 ms
+    turnless_cpu_ms_max: float = 0.2  # so little needs no turn of the loop of its own
     inline_waiting_max: int = 32  # 32 turns of 3 ms keep a health check under .1 s
     inline_body_bytes_max: int = 1024 * 1024  # larger ones go to the worker process
     waiting_max: int = 256  # of up to 20 ms each: the last one waits 5 s
@@ -124,6 +127,18 @@ class Lane:
             self._open -= 1
             self._backlog_ms -= cost_ms
 
+    async def compute(self, work: Callable[[], T], *, cost_ms: float) -> T:
+        """Return what the work returns; raises OverloadError when too many wait."""
+        if self.waiting >= self._waiting_max:
+            raise OverloadError(retry_after_s=self.retry_after_s)
+        self._open += 1
+        self._backlog_ms += cost_ms
+        try:
+            return await asyncio.wrap_future(self._thread.submit(work))
+        finally:
+            self._open -= 1
+            self._backlog_ms -= cost_ms
+
     def close(self) -> None:
         """Take nothing more; what runs ends after its current step."""
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -185,18 +200,39 @@ class Work:
         """Whether a small call would be refused now."""
         return self._pool.waiting >= self._limits.waiting_max
 
+    def is_large(self, call: Call) -> bool:
+        """Whether the call's body is for the worker process."""
+        return len(call.body) > self._limits.inline_body_bytes_max
+
+    def predict_cpu_ms(self, call: Call) -> float:
+        """Return the CPU a call is expected to take."""
+        return self._answering.predict_cpu_ms(call)
+
+    def predict_building_ms(self, size_bytes: int) -> float:
+        """Return the CPU it is expected to take to make so much text ready for questions."""
+        return self._answering.predict_building_ms(size_bytes)
+
     def replies(self, call: Call) -> AsyncGenerator[Reply]:
         """Return the call's replies; iterating raises OverloadError when too many wait.
 
         Close the iterator (`contextlib.aclosing`) when the caller has gone: that stops the work.
         """
-        cost_ms = self._answering.predict_cpu_ms(body_bytes=len(call.body))
-        if len(call.body) > self._limits.inline_body_bytes_max:
+        cost_ms = self.predict_cpu_ms(call)
+        if self.is_large(call):
             return self._large.replies(call, cost_ms=cost_ms)
         is_short = cost_ms <= self._limits.inline_cpu_ms_max
         if is_short and self.waiting <= self._limits.inline_waiting_max:
             return self._inline(call)
         return self._pool.replies(call, cost_ms=cost_ms)
+
+    async def compute(self, work: Callable[[], T], *, cost_ms: float) -> T:
+        """Return what the work returns, done here where it is short, else in the thread."""
+        is_short = cost_ms <= self._limits.inline_cpu_ms_max
+        if is_short and self.waiting <= self._limits.inline_waiting_max:
+            if cost_ms > self._limits.turnless_cpu_ms_max:
+                await self._turns.take()
+            return work()
+        return await self._pool.compute(work, cost_ms=cost_ms)
 
     def close(self) -> None:
         """Stop the threads and the worker process."""

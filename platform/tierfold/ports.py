@@ -41,6 +41,9 @@ class Family(StrEnum):
     SEARCH = "search"
 
 
+_NOTES_BYTES = 64  # of values that come with deletions, such as a note for the object store
+
+
 @dataclass(slots=True)
 class Batch:
     """Changes that happen together or not at all, in the order they were added."""
@@ -54,6 +57,11 @@ class Batch:
     def delete(self, family: Family, key: bytes) -> None:
         """Remove a key, whether or not it is there."""
         self.puts[family, key] = None
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether it brings next to nothing: a disk that is nearly full still takes it."""
+        return sum(len(value) for value in self.puts.values() if value) <= _NOTES_BYTES
 
     def __len__(self) -> int:
         """Return the number of keys changed."""

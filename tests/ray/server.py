@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,18 @@ from tierfold.cli.runs import RUN_VARIABLE, Run, read_runs
 
 TIERFOLD = str(Path(sys.executable).with_name("tierfold"))  # the command itself
 KEY = "key-of-the-tests"
+OTHER_KEY = "key-of-another-tenant"
 START_WAIT_S = 180.0  # 8 s on a quiet machine
 
 
 class Up:
     """One `tierfold up` in a process of its own; `start` returns once it is ready."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] = os.environ, *, options: Sequence[str] = ()
+    ) -> None:
         self.port = free_port()
+        self._options = options
         self.url = f"http://127.0.0.1:{self.port}"
         self.steps: list[dict[str, Any]] = []
         self._ready = threading.Event()
@@ -32,7 +36,7 @@ class Up:
 
     def start(self) -> "Up":
         self.process = subprocess.Popen(
-            [TIERFOLD, "up", "--json", "--port", str(self.port)],
+            [TIERFOLD, "up", "--json", "--port", str(self.port), *self._options],
             stdout=subprocess.PIPE,
             text=True,
             env=self._environment,

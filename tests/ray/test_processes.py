@@ -66,7 +66,8 @@ def test_only_one_port_can_be_reached_from_outside(server: Up) -> None:
 
 def test_two_servers_live_side_by_side_and_ctrl_c_leaves_nothing_behind(server: Up) -> None:
     """No shared file, port or name; no process, folder or run file after the end."""
-    second = Up({k: v for k, v in os.environ.items() if k != "TIERFOLD_API_KEYS_FILE"}).start()
+    environment = {k: v for k, v in os.environ.items() if k != "TIERFOLD_API_KEYS_FILE"}
+    second = Up(environment, options=["--no-store"]).start()
     births = {pid: started_ticks(pid) for pid in second.processes()}
     folder = second.folder()
     answers = [httpx.get(f"{each.url}/livez").status_code for each in (server, second)]
@@ -106,7 +107,7 @@ def test_up_refuses_a_port_in_use(server: Up) -> None:
     """Exit code 1, before Ray starts."""
     began = time.monotonic()
     done = subprocess.run(
-        [TIERFOLD, "up", "--port", str(server.port)],
+        [TIERFOLD, "up", "--no-store", "--port", str(server.port)],
         check=False,
         capture_output=True,
         text=True,

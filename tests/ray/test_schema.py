@@ -26,12 +26,26 @@ CHECK_FUNCTIONS = CHECKS.get_by_names(HELD)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-@pytest.mark.parametrize("path", ["/v1/process", "/v1/compress"])
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/v1/process", "POST"),
+        ("/v1/compress", "POST"),
+        ("/v1/contexts", "POST"),
+        ("/v1/contexts", "GET"),
+        ("/v1/contexts/{id}", "PATCH"),
+        ("/v1/contexts/{id}/items", "POST"),
+        ("/v1/contexts/{id}/items", "PUT"),
+        ("/v1/contexts/{id}/items", "GET"),
+        ("/v1/contexts/{id}/process", "POST"),
+        ("/v1/search", "POST"),
+    ],
+)
 def test_whatever_is_sent_is_answered_as_described(
-    server: Up, path: str, mode: GenerationMode
+    server: Up, path: str, method: str, mode: GenerationMode
 ) -> None:
     """No 5xx, and no status, type or shape that the description does not have."""
-    strategy = SCHEMA[path]["POST"].as_strategy(mode)
+    strategy = SCHEMA[path][method].as_strategy(mode)
 
     @settings(
         max_examples=EXAMPLES,

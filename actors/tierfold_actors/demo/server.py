@@ -30,7 +30,7 @@ class ServerDiedError(RuntimeError):
 def server(screen: Screen, *, keep: bool) -> Iterator[str]:
     """Run `tierfold up` on a free port, show how it starts, yield its address; stop it then."""
     port = _free_port()
-    screen.line(f"  $ tierfold up --port {port}")
+    screen.line(f"  $ tierfold up --no-store --port {port}")
     # Its lines go to a file, not a pipe: with `keep` it outlives us and still writes them.
     with tempfile.NamedTemporaryFile(prefix="tierfold-up-", suffix=".log", delete=False) as log:
         child = _start(port, log)
@@ -56,7 +56,7 @@ def _start(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     code = "import sys; from tierfold.cli import main; sys.exit(main())"
     # A session of its own: Ctrl-C at the terminal reaches the demo, and the demo stops the server.
     return subprocess.Popen(  # noqa: S603  # our own command
-        [sys.executable, "-c", code, "up", "--port", str(port)],
+        [sys.executable, "-c", code, "up", "--no-store", "--port", str(port)],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

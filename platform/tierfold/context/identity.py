@@ -10,6 +10,7 @@ from tierfold.errors import InvalidInputError
 ID_CHARACTERS_MAX = 128
 TENANT_CHARACTERS_MAX = 64
 DIGEST_BYTES = 8
+ID_RANDOM_BITS = 40
 SLOT_COUNT = 4096  # fixed for ever: placement and every key on disk count on it
 
 _SLOT_SHIFT = 64 - 12  # the slot is the digest's first 12 bits, so that a slot's keys are one range
@@ -57,9 +58,15 @@ def slot_of(digest: bytes) -> int:
 def id_at(unix_ms: int, random_bits: int) -> str:
     """Return an id for a context made now; ids sort by the time they were made at.
 
-    `random_bits`: 40 of them, so that two made in the same millisecond differ.
+    `random_bits`: ID_RANDOM_BITS of them, so that two made in the same millisecond differ.
     """
     return f"ctx_{_base32(unix_ms, 10)}{_base32(random_bits, 8)}"
+
+
+def id_of_key(tenant: str, key: str) -> str:
+    """Return the id of a context that is made under an idempotency key: the same each time."""
+    said = f"{tenant}\x00{key}".encode("utf-8", "surrogatepass")
+    return f"ctx_{hashlib.blake2b(said, digest_size=16).hexdigest()}"
 
 
 def _base32(value: int, digits: int) -> str:

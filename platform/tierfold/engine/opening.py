@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tierfold.config import Settings
-from tierfold.context.identity import id_at
+from tierfold.context.identity import ID_RANDOM_BITS, id_at
 from tierfold.engine.clock import MonotonicClock, UnixClock
 from tierfold.engine.engine import Engine
 from tierfold.engine.shard.assembled import OpenShard, ShardParts
@@ -22,7 +22,6 @@ IN_MEMORY: Final = ":memory:"  # a path that is none: everything is gone when th
 LOCAL_TENANT: Final = "local"  # whoever is alone with a store
 
 _DEFAULT_SETTINGS = Settings()
-_ID_BITS = 40
 _NAME_DIGITS = 2
 
 
@@ -125,7 +124,7 @@ def _store(
         verbs=verbs,
         engine=Engine(settings=settings, clock=clock),
         wall=wall,
-        new_id=lambda: id_at(wall.unix_ms(), dice.getrandbits(_ID_BITS)),
+        new_id=lambda: id_at(wall.unix_ms(), dice.getrandbits(ID_RANDOM_BITS)),
         release=lock.release if lock else _nothing,
     )
     return Store(parts, tenant=tenant, path=path)

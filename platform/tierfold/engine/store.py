@@ -23,7 +23,7 @@ from tierfold.context import (
     Source,
     Tokenizer,
 )
-from tierfold.context.identity import ContextKey
+from tierfold.context.identity import ContextKey, id_of_key
 from tierfold.context.segment import Segment
 from tierfold.context.source import ContextSource
 from tierfold.context.stored import ContextInfo, about_segment
@@ -31,6 +31,7 @@ from tierfold.engine.contents import (
     Contents,
     chat_contents,
     document_contents,
+    id_of_key,
     keyed,
     part_contents,
     text_contents,
@@ -48,7 +49,7 @@ from tierfold.engine.shard.operations import (
 )
 from tierfold.engine.verbs import SESSION, Condition, Freshness, Life, Step, Verbs
 from tierfold.engine.working import bring_back, source_of
-from tierfold.errors import InvalidInputError
+from tierfold.errors import InvalidInputError, VersionConflictError
 from tierfold.ports import WallClock
 from tierfold.replication import Placement
 
@@ -57,6 +58,7 @@ MessageInput = Mapping[str, Any]
 PartInput = str | Mapping[str, Any] | Part
 
 _SECOND_MS = 1000
+_UPDATE_TRIES = 8  # while others change the context: of two who change it, one always gets on
 
 
 class ClosableLink(ShardLink, Protocol):
@@ -112,7 +114,7 @@ class Store:
         """
         contents = self._contents(messages=messages, text=text, document=document)
         about = self._about(title or _title_of(document), metadata)
-        key = self._key(id if id is not None else self._parts.new_id())
+        key = self._key(self._id(id, idempotency_key))
         steps = self._parts.verbs.create(
             key,
             contents,
@@ -155,14 +157,17 @@ class Store:
     ) -> ContextInfo:
         """Make the context exactly this, creating it where there is none.
 
-        The way to keep a history that is sent whole every turn: only what is new is stored.
+        The way to keep a history that is sent whole every turn: only what is new is stored. A
+        document's title counts where the context is created; `update` changes it.
         """
         contents = self._contents(messages=messages, text=text, document=document)
         condition = Condition(
             if_version=if_version,
             keyed=keyed(idempotency_key, "put", contents.names, if_version),
         )
-        return self._run(self._parts.verbs.replace(self._key(id), contents, condition)).info
+        about = self._about(_title_of(document), None)
+        steps = self._parts.verbs.replace(self._key(id), contents, condition, about=about)
+        return self._run(steps).info
 
     def update(
         self,
@@ -175,19 +180,37 @@ class Store:
         if_version: int | None = None,
     ) -> ContextInfo:
         """Change title, metadata, life (`ttl_s`, 0 is for ever) or pin (`pinned_s` from now)."""
+        life = self._life(ttl_s, pinned_s)
+        for _ in range(_UPDATE_TRIES - 1):
+            try:
+                return self._updated(id, title, metadata, life, if_version)
+            except VersionConflictError:
+                if if_version is not None:
+                    raise
+        return self._updated(id, title, metadata, life, if_version)
+
+    def _updated(
+        self,
+        id: str,  # noqa: A002  # as above
+        title: str | None,
+        metadata: Mapping[str, Any] | None,
+        life: Life,
+        if_version: int | None,
+    ) -> ContextInfo:
+        """Make the change; title and metadata are stored as one, so one alone joins the other."""
         about = None
         if title is not None or metadata is not None:
-            old = self.get(id).about
+            old = self.get(id)
             about = self._about(
                 old.title if title is None else title,
                 old.metadata if metadata is None else metadata,
                 is_kept=True,
             )
+            is_joined = title is None or metadata is None
+            if_version = old.version if is_joined and if_version is None else if_version
+        condition = Condition(if_version=if_version)
         steps = self._parts.verbs.patch(
-            self._key(id),
-            about=about,
-            life=self._life(ttl_s, pinned_s),
-            condition=Condition(if_version=if_version),
+            self._key(id), about=about, life=life, condition=condition
         )
         return self._run(steps).info
 
@@ -329,6 +352,17 @@ class Store:
 
     def _key(self, id: str) -> ContextKey:  # noqa: A002  # as above
         return ContextKey(self.tenant, id)
+
+    def _id(self, given: str | None, idempotency_key: str | None) -> str:
+        if given is not None:
+            return given
+        if idempotency_key is None:
+            return self._parts.new_id()
+        return id_of_key(self.tenant, idempotency_key)  # asked again, it is the same context
+
+    def _new_id(self, idempotency_key: str | None) -> str:
+        """Return an id for a new context; under an idempotency key the same one each time."""
+        return self._parts.new_id() if idempotency_key is None else id_of_key(idempotency_key)
 
     def _life(self, ttl_s: float | None, pinned_s: float | None) -> Life:
         pinned_ms = _milliseconds(pinned_s)

@@ -5,20 +5,22 @@ all shards, some computing) and is sent the result. `Store` drives verbs against
 process, the gateway against actors, a test against a dict.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from tierfold.config import Limits, StoreLimits
 from tierfold.context import Source, Tokenizer
 from tierfold.context.handle import Handle
 from tierfold.context.identity import ContextKey, require_tenant
-from tierfold.context.manifest import NO_CHAIN, Shape, chained
-from tierfold.context.segment import Item, Segment, joined
+from tierfold.context.manifest import NO_CHAIN, chained
+from tierfold.context.segment import Item, Segment
 from tierfold.context.source import ContextSource
-from tierfold.context.stored import Consistency, ContextInfo
+from tierfold.context.stored import ContextInfo
+from tierfold.engine.clock import UnixClock
 from tierfold.engine.contents import Contents
+from tierfold.engine.questions import SESSION, Freshness, Questions, ReadAccount, Ready
 from tierfold.engine.shard.operations import (
     Append,
     Audit,
@@ -37,46 +39,37 @@ from tierfold.engine.shard.operations import (
     ListContexts,
     Listed,
     Need,
-    Operation,
     Patch,
     ReadHandle,
     ReadItems,
-    ReadSince,
     Replace,
-    Result,
     Search,
     TiersReport,
     Version,
 )
-from tierfold.engine.working import Loaded, WorkingSets, build, extended, map_shared
-from tierfold.errors import CorruptError, TierfoldError, TooLargeError, UnknownContextError
-from tierfold.ports import Clock
+from tierfold.engine.steps import Ask, AskAll, Compute, Step, require_result
+from tierfold.engine.working import Loaded, WorkingSets
+from tierfold.errors import ContextExistsError, TooLargeError, UnknownContextError
+from tierfold.ports import Clock, WallClock
 
+__all__ = [
+    "ANY_CONDITION",
+    "SESSION",
+    "Ask",
+    "AskAll",
+    "Compute",
+    "Condition",
+    "Freshness",
+    "Life",
+    "ReadAccount",
+    "Ready",
+    "Step",
+    "Verbs",
+    "require_result",
+]
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Send this to the shard of a slot; the driver sends back its result or throws its error."""
-
-    slot: int
-    operation: Operation
-
-
-@dataclass(frozen=True, slots=True)
-class AskAll:
-    """Send this to every shard; the driver sends back all results, in the order of shards."""
-
-    operation: Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """Do this somewhere; the driver sends back what it returns, or throws what it raises."""
-
-    work: Callable[[], Any]
-    size_bytes: int  # of text it is about: how long it will take
-
-
-Step = Ask | AskAll | Compute
+_WALL = UnixClock()
+_REPLACE_TRIES = 3  # while others make and delete the context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,35 +88,7 @@ class Life:
     pinned_until_ms: int | None = None  # Unix time; 0 unpins
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadAccount:
-    """Where a stored context was found for a question."""
-
-    id: str
-    version: int
-    tier: str  # the lowest tier that had to be read: L0 to L4
-    checked_ms_ago: float | None  # since home confirmed the version; None where it never was
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """Sources with every stored context in them read."""
-
-    sources: tuple[Source, ...]
-    working: Loaded | None  # of the one stored context, where there is nothing else
-    accounts: tuple[ReadAccount, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Freshness:
-    """How old a stored context may be for this caller."""
-
-    consistency: Consistency = "session"
-    version_seen: int = 0  # never older than this
-
-
 ANY_CONDITION = Condition()
-SESSION = Freshness()
 
 
 class Verbs:
@@ -136,11 +101,18 @@ class Verbs:
         clock: Clock,
         limits: Limits,
         store_limits: StoreLimits,
+        wall: WallClock = _WALL,
     ) -> None:
         self.working_sets = working_sets
         self._clock = clock
-        self._limits = limits
         self._store = store_limits
+        self._questions = Questions(
+            working_sets,
+            clock=clock,
+            wall=wall,
+            limits=limits,
+            session_age_ms_max=store_limits.session_age_ms_max,
+        )
 
     def create(
         self,
@@ -154,18 +126,16 @@ class Verbs:
         """Store a new context; raises ContextExistsError."""
         self._require_storable(contents.items)
         life = life or Life()
-        changed: Changed = yield Ask(
-            key.slot,
-            Create(
-                context=key,
-                shape=contents.shape,
-                items=contents.items,
-                about=about,
-                ttl_ms=life.ttl_ms or 0,
-                pinned_until_ms=life.pinned_until_ms or 0,
-                keyed=keyed,
-            ),
+        create = Create(
+            context=key,
+            shape=contents.shape,
+            items=contents.items,
+            about=about,
+            ttl_ms=life.ttl_ms or 0,
+            pinned_until_ms=life.pinned_until_ms or 0,
+            keyed=keyed,
         )
+        changed: Changed = yield from self._change(create)
         return changed
 
     def append(
@@ -174,47 +144,67 @@ class Verbs:
         """Add items; raises UnknownContextError, VersionConflictError or KeyReusedError."""
         items = added.items
         self._require_storable(items)
-        changed: Changed = yield Ask(
-            key.slot,
-            Append(
-                context=key,
-                shape=added.shape,
-                items=items,
-                if_version=condition.if_version,
-                keyed=condition.keyed,
-            ),
+        append = Append(
+            context=key,
+            shape=added.shape,
+            items=items,
+            if_version=condition.if_version,
+            keyed=condition.keyed,
         )
-        yield from self._follow(key, changed, items)
+        asked_ms = self._clock.now_ms()
+        changed: Changed = yield from self._change(append)
+        yield from self._questions.follow(key, changed, items, asked_ms)
         return changed
 
     def replace(
-        self, key: ContextKey, contents: Contents, condition: Condition = ANY_CONDITION
+        self,
+        key: ContextKey,
+        contents: Contents,
+        condition: Condition = ANY_CONDITION,
+        *,
+        about: Segment | None = None,
     ) -> Generator[Step, Any, Changed]:
         """Make the list these items, creating the context where there is none.
 
-        Only what the shard does not have is sent to it.
+        Only what the shard does not have is sent to it. `about` counts where it is created.
         """
         self._require_storable(contents.items)
-        try:
-            version: Version = yield Ask(key.slot, GetVersion(context=key))
-        except UnknownContextError:
-            if condition.if_version:
-                raise
-            return (yield from self.create(key, contents, keyed=condition.keyed))
-        added = contents.items[version.items :]
-        is_longer = chained(NO_CHAIN, contents.names[: version.items]) == version.chain
-        changed = yield from self._replaced(key, contents, condition, added if is_longer else ())
-        if is_longer:
-            yield from self._follow(key, changed, added)
-        return changed
+        tries = 1 if condition.if_version else _REPLACE_TRIES
+        for _ in range(tries - 1):
+            with suppress(UnknownContextError, ContextExistsError):  # deleted or made meanwhile
+                return (yield from self._replaced(key, contents, condition, about))
+        return (yield from self._replaced(key, contents, condition, about))
 
     def _replaced(
         self,
         key: ContextKey,
         contents: Contents,
         condition: Condition,
+        about: Segment | None,
+    ) -> Generator[Step, Any, Changed]:
+        """Make the list these items, of the context as it is found now."""
+        asked_ms = self._clock.now_ms()
+        try:
+            version: Version = yield Ask(key.slot, GetVersion(context=key))
+        except UnknownContextError:
+            if condition.if_version:
+                raise
+            return (yield from self.create(key, contents, about=about, keyed=condition.keyed))
+        added = contents.items[version.items :]
+        is_longer = chained(NO_CHAIN, contents.names[: version.items]) == version.chain
+        changed = yield from self._sent(key, contents, condition, added if is_longer else ())
+        if is_longer:
+            yield from self._questions.follow(key, changed, added, asked_ms)
+        return changed
+
+    def _sent(
+        self,
+        key: ContextKey,
+        contents: Contents,
+        condition: Condition,
         sent: tuple[Item, ...],
     ) -> Generator[Step, Any, Changed]:
+        """Send the list with these items; where the shard lacks others, once more with those."""
         while True:
             operation = Replace(
                 context=key,
@@ -225,7 +215,7 @@ class Verbs:
                 if_version=condition.if_version,
                 keyed=condition.keyed,
             )
-            answer: Changed | Need = yield Ask(key.slot, operation)
+            answer: Changed | Need = yield from self._change(operation)
             if isinstance(answer, Changed):
                 return answer
             missing = set(answer.names)
@@ -241,24 +231,32 @@ class Verbs:
     ) -> Generator[Step, Any, Changed]:
         """Change title, metadata, life or pin."""
         life = life or Life()
-        changed: Changed = yield Ask(
-            key.slot,
-            Patch(
-                context=key,
-                about=about,
-                ttl_ms=life.ttl_ms,
-                pinned_until_ms=life.pinned_until_ms,
-                if_version=condition.if_version,
-                keyed=condition.keyed,
-            ),
+        patch = Patch(
+            context=key,
+            about=about,
+            ttl_ms=life.ttl_ms,
+            pinned_until_ms=life.pinned_until_ms,
+            if_version=condition.if_version,
+            keyed=condition.keyed,
         )
+        changed: Changed = yield from self._change(patch)
         return changed
+
+    def _change(self, operation: Create | Append | Replace | Patch) -> Generator[Step, Any, Any]:
+        """Have a change made; no working set that is older answers a question here after it."""
+        key = operation.context
+        asked_ms = self._clock.now_ms()
+        answer: Changed | Need = yield Ask(key.slot, operation)
+        if isinstance(answer, Changed):
+            made_ms, version = self._clock.now_ms(), answer.info.version
+            self.working_sets.changed(key, version, asked_ms=asked_ms, made_ms=made_ms)
+        return answer
 
     def delete(self, key: ContextKey, if_version: int | None = None) -> Generator[Step, Any, None]:
         """Remove the context from every tier; raises UnknownContextError."""
         self.working_sets.drop(key)
         yield Ask(key.slot, Delete(context=key, if_version=if_version))
-        self.working_sets.drop(key)  # a question may have brought it back meanwhile
+        self.working_sets.deleted(key, self._clock.now_ms())
 
     def info(self, key: ContextKey) -> Generator[Step, Any, ContextInfo]:
         """Return what is known of a context without its items."""
@@ -338,100 +336,13 @@ class Verbs:
         freshness: Freshness = SESSION,
     ) -> Generator[Step, Any, Ready]:
         """Read every stored context among the sources; one alone comes with its working set."""
-        read: list[Source] = []
-        accounts: list[ReadAccount] = []
-        loaded = None
-        for source in sources:
-            if not isinstance(source, ContextSource):
-                read.append(source)
-                continue
-            key = ContextKey(tenant, source.id)
-            loaded, account = yield from self.working(key, tokenizer, freshness)
-            accounts.append(account)
-            read.append(_weighted(loaded.prepared.sources[0], source.priority))
-        if len(sources) == 1 and loaded is not None:
-            return Ready(sources=loaded.prepared.sources, working=loaded, accounts=tuple(accounts))
-        return Ready(sources=tuple(read), working=None, accounts=tuple(accounts))
+        return self._questions.ready(tenant, sources, tokenizer=tokenizer, freshness=freshness)
 
     def working(
         self, key: ContextKey, tokenizer: Tokenizer, freshness: Freshness = SESSION
     ) -> Generator[Step, Any, tuple[Loaded, ReadAccount]]:
         """Return a context's working set, as fresh as asked; the account says where it was."""
-        held = self.working_sets.get(key, tokenizer)
-        if held is None:
-            return (yield from self._read(key, tokenizer, None))
-        age_ms = self._clock.now_ms() - held.checked_ms
-        if self._is_fresh(held.loaded, age_ms, freshness):
-            return held.loaded, _account(held.loaded, "L0", age_ms)
-        began_ms = self._clock.now_ms()
-        try:
-            version: Version = yield Ask(key.slot, GetVersion(context=key))
-        except UnknownContextError:
-            self.working_sets.drop(key)
-            raise
-        if (version.version, version.chain) == _state(held.loaded):
-            self.working_sets.confirm(key, tokenizer, began_ms)
-            return held.loaded, _account(held.loaded, "L0", 0.0)
-        return (yield from self._read(key, tokenizer, held.loaded))
-
-    def _is_fresh(self, loaded: Loaded, age_ms: float, freshness: Freshness) -> bool:
-        if loaded.info.version < freshness.version_seen:
-            return False
-        if freshness.consistency == "any":
-            return True
-        return freshness.consistency == "session" and age_ms <= self._store.session_age_ms_max
-
-    def _read(
-        self, key: ContextKey, tokenizer: Tokenizer, held: Loaded | None
-    ) -> Generator[Step, Any, tuple[Loaded, ReadAccount]]:
-        """Bring a working set up from below, or up to date where one is held."""
-        began_ms = self._clock.now_ms()
-        known = (held.info.head.items, held.info.head.chain) if held else (0, b"")
-        items: Items = yield Ask(key.slot, _read_since(key, known, shared=tokenizer))
-        loaded = None
-        if items.shared:
-            try:
-                loaded = yield Compute(lambda: map_shared(Path(items.shared), items.info), 0)
-            except CorruptError:  # gone or damaged: what lies below is sound
-                items = yield Ask(key.slot, _read_since(key, known, shared=""))
-        tier = items.tier if loaded is None else "L1"
-        if loaded is None:
-            size_bytes = sum(map(len, items.bodies))
-            loaded = yield Compute(lambda: self._loaded(key, held, items, tokenizer), size_bytes)
-        self.working_sets.put(key, tokenizer, loaded, checked_ms=began_ms)
-        return loaded, _account(loaded, tier, 0.0)
-
-    def _loaded(
-        self, key: ContextKey, held: Loaded | None, items: Items, tokenizer: Tokenizer
-    ) -> Loaded:
-        if held is not None and items.start == held.info.head.items:
-            return extended(held, items.info, items.bodies, limits=self._limits)
-        return build(
-            items.info,
-            items.bodies,
-            tokenizer=tokenizer,
-            digest=key.digest,
-            limits=self._limits,
-        )
-
-    def _follow(
-        self, key: ContextKey, changed: Changed, items: tuple[Item, ...]
-    ) -> Generator[Step, Any, None]:
-        """Extend the working sets held here by what was just appended."""
-        if changed.was_made_before:
-            return
-        bodies = tuple(_body(item) for item in items)
-        names = [item.segment.name for item in items]
-        for tokenizer, held in self.working_sets.of(key):
-            if chained(held.info.head.chain, names) != changed.info.head.chain:
-                continue
-            if changed.info.head.shape is Shape.TEXT:
-                self.working_sets.drop(key)  # all of it is cut anew, when somebody asks
-                return
-            began_ms = self._clock.now_ms()
-            work = _extension(held, changed.info, bodies, self._limits)
-            loaded = yield Compute(work, sum(map(len, bodies)))
-            self.working_sets.put(key, tokenizer, loaded, checked_ms=began_ms)
+        return self._questions.working(key, tokenizer, freshness)
 
     def _require_storable(self, items: tuple[Item, ...]) -> None:
         for index, item in enumerate(items):
@@ -441,43 +352,6 @@ class Verbs:
                     size=item.size_bytes,
                     limit=self._store.item_bytes_max,
                 )
-
-
-def require_result(result: Result) -> Any:
-    """Return a result, or raise it where it is an error; for drivers."""
-    if isinstance(result, TierfoldError):
-        raise result
-    return result
-
-
-def _extension(
-    held: Loaded, info: ContextInfo, bodies: tuple[bytes, ...], limits: Limits
-) -> Callable[[], Loaded]:
-    return lambda: extended(held, info, bodies, limits=limits)
-
-
-def _body(item: Item) -> bytes:
-    """Return the item's whole body, joined where it is split."""
-    return joined([piece.body for piece in item.pieces]) if item.pieces else item.segment.body
-
-
-def _read_since(key: ContextKey, known: tuple[int, bytes], *, shared: str) -> ReadSince:
-    items, chain = known
-    return ReadSince(context=key, items=items, chain=chain, shared=shared)
-
-
-def _state(loaded: Loaded) -> tuple[int, bytes]:
-    head = loaded.info.head
-    return head.version, head.chain
-
-
-def _account(loaded: Loaded, tier: str, age_ms: float) -> ReadAccount:
-    info = loaded.info
-    return ReadAccount(id=info.id, version=info.version, tier=tier, checked_ms_ago=age_ms)
-
-
-def _weighted(source: Source, priority: float) -> Source:
-    return source if source.priority == priority else replace(source, priority=priority)
 
 
 def _all_hits(found: Sequence[Hits]) -> Iterator[Hit]:

@@ -4,6 +4,7 @@ from tierfold.optimizer.fill import Filling
 from tierfold.optimizer.knapsack import Selection, select
 from tierfold.optimizer.problem import (
     Problem,
+    Stock,
     cost,
     frame_levels,
     opened_frames,
@@ -14,6 +15,7 @@ __all__ = [
     "Filling",
     "Problem",
     "Selection",
+    "Stock",
     "cost",
     "frame_levels",
     "opened_frames",

@@ -3,7 +3,6 @@
 import numpy as np
 
 from tierfold.optimizer.problem import (
-    NO_FRAME,
     BoolArray,
     FloatArray,
     IntArray,
@@ -12,27 +11,63 @@ from tierfold.optimizer.problem import (
 )
 
 _PLACE_BITS = 32
+_RADIX_MAX = 1 << 16  # numpy sorts integers of 16 bits by radix, in a tenth of the time
 
 
-def densities(problem: Problem, *, exponent: float, paid: BoolArray) -> FloatArray:
-    """Return the (n,) sort key: value / tokens**exponent, lowered where a frame is still unpaid.
+class Densities:
+    """The sort keys of a problem's units; only the frames already paid change between passes."""
 
-    A frame is worth opening for its best bundle: the prefix of its units, densest first, whose
-    value per token is highest once the frame's own tokens are added. The units of that bundle
-    share the bundle's key, so that they come together.
-    """
-    tokens = np.maximum(problem.tokens, 1).astype(np.float64)
-    own = problem.value / tokens**exponent
-    if not len(problem.frame_parent):
-        return own.astype(np.float32)
-    unpaid = owed_above(problem, problem.frame_tokens, paid)
-    owing = problem.free & (problem.frame != NO_FRAME)
-    owing[owing] = unpaid[problem.frame[owing]] > 0
-    key = own.copy()
-    places = np.flatnonzero(owing)
-    if len(places):
-        key[places] = _bundled(problem, places, own, unpaid=unpaid, exponent=exponent)
-    return key.astype(np.float32)
+    def __init__(self, problem: Problem, *, exponent: float) -> None:
+        self._problem = problem
+        self._exponent = exponent
+        self._own = problem.value / problem.stock.size(exponent)
+        self._by_frame: IntArray | None = None
+
+    def keys(self, paid: BoolArray) -> FloatArray:
+        """Return value / tokens**exponent, (n,), lowered where a frame is still unpaid.
+
+        A frame is worth opening for its best bundle: the prefix of its units, densest first,
+        whose value per token is highest once the frame's own tokens are added. The units of that
+        bundle share the bundle's key, so that they come together.
+        """
+        stock = self._problem.stock
+        if not len(stock.needing_frame):
+            return self._own.astype(np.float32)
+        if self._by_frame is None:
+            self._by_frame = self._in_frames()
+        unpaid = owed_above(stock, paid)
+        places = self._by_frame[unpaid[stock.frame[self._by_frame]] > 0]
+        key = self._own.copy()
+        if len(places):
+            key[places] = self._bundled(places, unpaid)
+        return key.astype(np.float32)
+
+    def _in_frames(self) -> IntArray:
+        """Return the units that stand in frames, frame by frame, the densest first."""
+        stock = self._problem.stock
+        places = in_order(self._own, stock.needing_frame)
+        frame = stock.frame[places]
+        if len(stock.frame_parent) <= _RADIX_MAX:
+            frame = frame.astype(np.uint16)
+        return places[np.argsort(frame, kind="stable")]
+
+    def _bundled(self, places: IntArray, unpaid: IntArray) -> FloatArray:
+        """Return the keys of units that stand frame by frame, the densest first."""
+        stock = self._problem.stock
+        frame = stock.frame[places]
+        first = np.concatenate(([0], (frame[1:] != frame[:-1]).nonzero()[0] + 1))
+        sizes = np.concatenate((first[1:], [len(places)])) - first
+        place = np.arange(len(places))
+        value = _running_sum(self._problem.value[places].astype(np.float64), first, sizes)
+        tokens = _running_sum(np.maximum(stock.tokens[places], 1.0), first, sizes)
+        # The exponent rewards short units; a bundle is judged as if its frame were spread over it.
+        average = tokens / (place - np.repeat(first - 1, sizes))
+        bundle = value / (tokens + unpaid[frame]) * average ** (1.0 - self._exponent)
+        best_of_frame = np.maximum.reduceat(bundle, first)
+        best = np.repeat(best_of_frame, sizes)
+        last_best = np.maximum.reduceat(np.where(bundle == best, place, -1), first)
+        in_bundle = place <= np.repeat(last_best, sizes)
+        return np.where(in_bundle, best, np.minimum(self._own[places], best))
 
 
 def in_order(key: FloatArray, units: IntArray) -> IntArray:
@@ -46,33 +81,9 @@ def in_order(key: FloatArray, units: IntArray) -> IntArray:
     return (composed & np.uint64((1 << _PLACE_BITS) - 1)).astype(np.int32)
 
 
-def _bundled(
-    problem: Problem, places: IntArray, own: FloatArray, *, unpaid: IntArray, exponent: float
-) -> FloatArray:
-    frame = problem.frame[places]
-    order = np.lexsort((-own[places], frame))
-    sorted_frame = frame[order]
-    value = problem.value[places][order].astype(np.float64)
-    tokens = np.maximum(problem.tokens[places][order], 1).astype(np.float64)
-    first = np.flatnonzero(np.r_[True, sorted_frame[1:] != sorted_frame[:-1]])
-    sizes = np.diff(np.r_[first, len(order)])
-    sum_value = _running_sum(value, first, sizes)
-    sum_tokens = _running_sum(tokens, first, sizes)
-    # The exponent rewards short units; a bundle is judged as if its frame were spread over it.
-    average = sum_tokens / (np.arange(len(order)) - np.repeat(first, sizes) + 1)
-    bundle = sum_value / (sum_tokens + unpaid[sorted_frame]) * average ** (1.0 - exponent)
-    best = np.repeat(np.maximum.reduceat(bundle, first), sizes)
-    is_best = bundle == best
-    last_best = np.maximum.reduceat(np.where(is_best, np.arange(len(order)), -1), first)
-    in_bundle = np.arange(len(order)) <= np.repeat(last_best, sizes)
-    keyed = np.where(in_bundle, best, np.minimum(own[places][order], best))
-    result = np.empty(len(places))
-    result[order] = keyed
-    return result
-
-
 def _running_sum(values: FloatArray, first: IntArray, sizes: IntArray) -> FloatArray:
-    total = np.cumsum(values)
-    before = np.concatenate(([0.0], total))[first]
-    running: FloatArray = total - np.repeat(before, sizes)
+    """Return the sums from the begin of each frame on."""
+    total = np.zeros(len(values) + 1)
+    np.cumsum(values, out=total[1:])
+    running: FloatArray = total[1:] - np.repeat(total[first], sizes)
     return running

@@ -6,7 +6,7 @@ from tierfold.optimizer.problem import (
     NO_FRAME,
     BoolArray,
     IntArray,
-    Problem,
+    Stock,
     cost,
     opened_frames,
     owed_above,
@@ -19,20 +19,15 @@ _MISSES_MAX = 200  # after so many units in a row that do not fit, the rest is n
 class Filling:
     """A growing choice; `tokens` is what it costs now."""
 
-    def __init__(self, problem: Problem, kept: BoolArray, *, budget: int) -> None:
+    def __init__(self, stock: Stock, kept: BoolArray, *, budget: int) -> None:
         self.kept = kept
         self.budget = budget
-        self.tokens = cost(problem, kept)
-        self._problem = problem
-        self._opened = opened_frames(problem, kept)
-        self._shown = with_framing(problem, kept, self._opened).copy()
-        lanes = int(problem.lane[-1]) + 1 if len(problem) else 0
-        self._lane_is_shown = np.zeros(lanes, np.bool_)
-        self._lane_is_shown[problem.lane[self._shown]] = True
-        # A frame's own text, in front of its units and behind them, may close gaps.
-        self._has_text = np.zeros(len(self._opened), np.bool_)
-        self._has_text[problem.frame[problem.framing & (problem.frame != NO_FRAME)]] = True
-        self._gaps_closed_max = 3 if self._has_text.any() else 1
+        self.tokens = cost(stock, kept)
+        self._stock = stock
+        self._opened = opened_frames(stock, kept)
+        self._shown = with_framing(stock, kept, self._opened).copy()
+        self._lane_is_shown = np.zeros(stock.lane_count, np.bool_)
+        self._lane_is_shown[stock.lane[self._shown]] = True
 
     def take_all(self, order: IntArray) -> list[int]:
         """Add what fits, in order; return what was added."""
@@ -60,58 +55,62 @@ class Filling:
 
     def _candidates(self, order: IntArray) -> IntArray:
         """Return those that may fit: exactly those, where no frame has text of its own."""
-        problem, room = self._problem, self.budget - self.tokens
-        cheapest = problem.tokens[order] - self._gaps_closed_max * problem.gap_tokens[order]
-        near = order[(cheapest <= room) & ~self.kept[order]]
-        price = problem.tokens[near] + self._gap_changes(near)
-        waits = self._waits_for_frame(near)
-        if waits.any():
-            owed = owed_above(problem, problem.frame_tokens, self._opened)
-            price[waits] += owed[problem.frame[near[waits]]]
-            price[waits] -= (self._gaps_closed_max - 1) * problem.gap_tokens[near[waits]]
-        return near[price <= room]
-
-    def _waits_for_frame(self, order: IntArray) -> BoolArray:
-        frame = self._problem.frame[order]
+        stock, room = self._stock, self.budget - self.tokens
+        near = order[stock.cheapest[order] <= room]
+        near = near[~self.kept[near]]
+        if not len(near):
+            return near
         if not len(self._opened):
-            return np.zeros(len(order), np.bool_)
+            return near[stock.tokens[near] + self._gap_changes(near) <= room]
+        owed = np.append(owed_above(stock, self._opened), 0)  # the last one is for NO_FRAME
+        near = near[stock.cheapest[near] + owed[stock.frame[near]] <= room]
+        price = stock.tokens[near] + self._gap_changes(near) + owed[stock.frame[near]]
+        if stock.gaps_closed_max > 1:
+            closed_by_frame = (stock.gaps_closed_max - 1) * stock.gap_tokens[near]
+            price -= np.where(self._waits_for_frame(near), closed_by_frame, 0)
+        fitting: IntArray = near[price <= room]
+        return fitting
+
+    def _waits_for_frame(self, units: IntArray) -> BoolArray:
+        frame = self._stock.frame[units]
         waits: BoolArray = (frame != NO_FRAME) & ~self._opened[frame]
         return waits
 
     def _gap_changes(self, units: IntArray) -> IntArray:
         """Return the marker tokens that showing each unit adds or, between two shown, saves."""
-        lane, last = self._problem.lane, len(self._problem) - 1
-        own, left, right = lane[units], np.maximum(units - 1, 0), np.minimum(units + 1, last)
-        left_gap = (left != units) & (lane[left] == own) & ~self._shown[left]
-        right_gap = (right != units) & (lane[right] == own) & ~self._shown[right]
-        change = left_gap.astype(np.int32) + right_gap - self._lane_is_shown[own]
-        changes: IntArray = change * self._problem.gap_tokens[units]
+        stock, last = self._stock, len(self._stock) - 1
+        has_before, has_behind = stock.neighbours
+        left_gap = has_before[units] & ~self._shown[units - 1]
+        right_gap = has_behind[units] & ~self._shown[np.minimum(units + 1, last)]
+        change = left_gap.astype(np.int32) + right_gap - self._lane_is_shown[stock.lane[units]]
+        changes: IntArray = change * stock.gap_tokens[units]
         return changes
 
     def _tokens_with(self, unit: int, frames: list[int]) -> int:
-        problem = self._problem
-        if not self._has_text[frames].any():
-            units = np.array([unit])
-            price = problem.tokens[units] + self._gap_changes(units)
-            return self.tokens + int(price[0]) + int(problem.frame_tokens[frames].sum())
-        self.kept[unit] = True
-        tokens = cost(problem, self.kept)
-        self.kept[unit] = False
-        return tokens
+        stock = self._stock
+        if frames and stock.frame_has_text[frames].any():
+            self.kept[unit] = True
+            tokens = cost(stock, self.kept)
+            self.kept[unit] = False
+            return tokens
+        price = int(stock.tokens[unit]) + int(self._gap_changes(np.array([unit]))[0])
+        return self.tokens + price + sum(int(stock.frame_tokens[frame]) for frame in frames)
 
     def _frames_needed(self, unit: int) -> list[int]:
         needed = []
-        frame = int(self._problem.frame[unit])
+        frame = int(self._stock.frame[unit])
         while frame != NO_FRAME and not self._opened[frame]:
             needed.append(frame)
-            frame = int(self._problem.frame_parent[frame])
+            frame = int(self._stock.frame_parent[frame])
         return needed
 
     def _show(self, unit: int, frames: list[int]) -> None:
+        stock = self._stock
         self._shown[unit] = True
-        self._lane_is_shown[self._problem.lane[unit]] = True
+        self._lane_is_shown[stock.lane[unit]] = True
         if frames:
             self._opened[frames] = True
-            own = self._problem.framing & np.isin(self._problem.frame, frames)
+            units, of_frame = stock.own_text
+            own = units[np.isin(of_frame, frames)]
             self._shown[own] = True
-            self._lane_is_shown[self._problem.lane[own]] = True
+            self._lane_is_shown[stock.lane[own]] = True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tierfold.optimizer.density import densities, in_order
+from tierfold.optimizer.density import Densities, in_order
 from tierfold.optimizer.fill import Filling
 from tierfold.optimizer.problem import (
     NO_FRAME,
@@ -17,9 +17,9 @@ from tierfold.optimizer.problem import (
     FloatArray,
     IntArray,
     Problem,
+    Stock,
     cost,
     opened_frames,
-    owed_above,
 )
 
 _FILL_FROM = 1024  # units behind the prefix: what fits farther down is worth next to nothing
@@ -37,79 +37,112 @@ class Selection:
 
 def select(problem: Problem, budget: int, *, exponent: float = 1.0) -> Selection:
     """Return the units to keep within `budget` tokens; pinned ones are kept even beyond it."""
-    base = problem.kept.copy()
-    paid = opened_frames(problem, base)
-    best = _greedy(problem, budget, densities(problem, exponent=exponent, paid=paid))
-    if len(problem.frame_parent):
+    stock = problem.stock
+    densities = Densities(problem, exponent=exponent)
+    best = _greedy(stock, budget, densities.keys(stock.frames_at_first))
+    if len(stock.frame_parent):
         for _ in range(_PASSES - 1):
-            paid = opened_frames(problem, best.kept)
-            key = densities(problem, exponent=exponent, paid=paid)
-            best = _better(problem, best, _greedy(problem, budget, key))
+            paid = opened_frames(stock, best.kept)
+            best = _better(problem, best, _greedy(stock, budget, densities.keys(paid)))
     return _better(problem, best, _best_single(problem, budget, best))
 
 
-def _value(problem: Problem, selection: Selection) -> float:
-    return float(problem.value[selection.kept].sum())
+def _value(problem: Problem, kept: BoolArray) -> float:
+    return float(problem.value[kept].sum())
 
 
 def _better(problem: Problem, first: Selection, second: Selection) -> Selection:
-    return second if _value(problem, second) > _value(problem, first) else first
+    if second is first:
+        return first
+    return second if _value(problem, second.kept) > _value(problem, first.kept) else first
 
 
-def _greedy(problem: Problem, budget: int, key: FloatArray) -> Selection:
-    free = np.flatnonzero(problem.free & ~problem.kept)
-    order = in_order(key, free)
-    taken = _longest_prefix(problem, order, budget)
-    filling = Filling(problem, _with_first(problem, order, taken), budget=budget)
+def _greedy(stock: Stock, budget: int, key: FloatArray) -> Selection:
+    order = in_order(key, stock.choosable)
+    taken = _longest_prefix(stock, order, budget)
+    filling = Filling(stock, _with_first(stock, order, taken), budget=budget)
     filling.take_all(order[taken : taken + _FILL_FROM])
     return Selection(kept=filling.kept, tokens=filling.tokens, order=order)
 
 
-def _longest_prefix(problem: Problem, order: IntArray, budget: int) -> int:
-    """Return how many units of the order fit together, by bisection between safe bounds."""
-    room = budget - cost(problem, problem.kept)
-    tokens = problem.tokens[order]
-    low = int(np.searchsorted(np.cumsum(_dearest(problem, order, tokens)), room, side="right"))
-    cheapest = np.cumsum(tokens) - problem.gap_tokens[order]  # a unit may close a gap
-    high = int(np.searchsorted(np.maximum.accumulate(cheapest), room, side="right"))
+def _longest_prefix(stock: Stock, order: IntArray, budget: int) -> int:
+    """Return how many units of the order fit together, by bisection.
+
+    Where a marker costs more than the unit that closes its gap, a longer prefix may fit where a
+    shorter one does not: the wide bounds decide which of them is met. Inside them most prefixes
+    fit or do not whatever their markers are, and are not priced.
+    """
+    room = budget - stock.tokens_at_first
+    longest = max(room, 0) + stock.gap_tokens_max + 1  # a free unit has a token at least
+    order = order[:longest]
+    tokens = np.cumsum(stock.tokens[order])
+    is_over = tokens - stock.gap_tokens[order] > room  # a unit may close a gap
+    high = int(is_over.argmax()) if is_over.any() else len(order)
+    low = int(np.searchsorted(np.cumsum(stock.dearest[order[:high]]), room, side="right"))
+    fits_until, over_from = _sure_bounds(stock, order[:high], tokens[:high], room)
     while low < high:
         middle = (low + high + 1) // 2
-        if cost(problem, _with_first(problem, order, middle)) <= budget:
+        if middle <= fits_until:
             low = middle
-        else:
+        elif middle >= over_from or cost(stock, _with_first(stock, order, middle)) > budget:
             high = middle - 1
+        else:
+            low = middle
     return low
 
 
-def _dearest(problem: Problem, order: IntArray, tokens: IntArray) -> IntArray:
-    """Return the most each unit can cost: two markers, and every frame around it unpaid."""
-    price: IntArray = tokens + 2 * problem.gap_tokens[order]
-    if not len(problem.frame_parent):
-        return price
-    # A frame's own text, in front of its units and behind them, may open gaps of its own.
-    tokens_and_gaps = problem.frame_tokens + 4 * int(problem.gap_tokens.max(initial=0))
-    owed = owed_above(problem, tokens_and_gaps, problem.frame_kept)
-    frame = problem.frame[order]
-    return price + np.where(frame == NO_FRAME, 0, owed[frame])
+def _sure_bounds(stock: Stock, order: IntArray, tokens: IntArray, room: int) -> tuple[int, int]:
+    """Return the length until which all prefixes fit, and the one from which none does.
+
+    Between them lie only the markers: two beside every unit, or none at all.
+    """
+    gaps = 2 * stock.gap_tokens[order]
+    if len(stock.frame_parent):
+        frame_tokens, frame_gaps = _frames_of_prefixes(stock, order)
+        tokens, gaps = tokens + frame_tokens, gaps + frame_gaps
+    fits_until = int(np.searchsorted(tokens + np.cumsum(gaps), room, side="right"))
+    over_from = int(np.searchsorted(tokens, room + stock.gaps_at_first, side="right")) + 1
+    return fits_until, over_from
 
 
-def _with_first(problem: Problem, order: IntArray, count: int) -> BoolArray:
-    kept = problem.kept.copy()
+def _frames_of_prefixes(stock: Stock, order: IntArray) -> tuple[IntArray, IntArray]:
+    """Return, for every prefix, its frames' tokens, and what each unit's frames add in gaps.
+
+    A frame's own text, in front of its units and behind them, may open gaps of its own.
+    """
+    count = len(order)
+    opener = np.full(len(stock.frame_parent), count)  # the place of the unit that opens a frame
+    frame = stock.frame[order]
+    # Written backwards, so that the first of a frame's units is written last.
+    inside = np.flatnonzero(frame != NO_FRAME)[::-1]
+    opener[frame[inside]] = inside
+    for level in reversed(stock.frame_levels):
+        np.minimum.at(opener, stock.frame_parent[level], opener[level])
+    opened = np.flatnonzero((opener < count) & ~stock.frames_at_first)
+    at = opener[opened]
+    tokens = np.bincount(at, stock.frame_tokens[opened], count)
+    texts = np.bincount(at, stock.frame_has_text[opened], count)
+    gaps = 4 * stock.gap_tokens_max * texts
+    return np.cumsum(tokens).astype(np.int64), gaps.astype(np.int64)
+
+
+def _with_first(stock: Stock, order: IntArray, count: int) -> BoolArray:
+    kept = stock.kept.copy()
     kept[order[:count]] = True
     return kept
 
 
 def _best_single(problem: Problem, budget: int, greedy: Selection) -> Selection:
     """Return the most valuable unit that fits alone, when greedy missed one worth more."""
-    worth = np.where(problem.free & ~problem.kept, problem.value, 0)
-    rivals = np.flatnonzero(
-        worth > _value(problem, greedy) - float(problem.value[problem.kept].sum())
-    )
-    for unit in rivals[np.argsort(-worth[rivals], kind="stable")][:64]:
-        kept = problem.kept.copy()
-        kept[unit] = True
-        if cost(problem, kept) <= budget:
-            filling = Filling(problem, kept, budget=budget)
+    stock = problem.stock
+    gained = _value(problem, greedy.kept) - _value(problem, stock.kept)
+    worth = problem.value[stock.choosable]
+    rivals = np.flatnonzero(worth > gained)
+    for place in rivals[np.argsort(-worth[rivals], kind="stable")][:64].tolist():
+        kept = stock.kept.copy()
+        kept[stock.choosable[place]] = True
+        if cost(stock, kept) <= budget:
+            filling = Filling(stock, kept, budget=budget)
             filling.take_all(greedy.order)
             return Selection(kept=filling.kept, tokens=filling.tokens, order=greedy.order)
     return greedy

@@ -1,6 +1,7 @@
 """Rows of a chat: which are in an answer, where dropped ones are marked, what they cost."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from tierfold.context import Message, MessagesSource, Source, TextPart
 from tierfold.processing.layout import Layout
 from tierfold.processing.marking import Marking
-from tierfold.text import MARKER, BoolArray, Intake, TokenCounter, message_overhead
+from tierfold.text import MARKER, NO_FRAME, BoolArray, Intake, TokenCounter, message_overhead
 
 
 def gap_row(marker: str) -> Message:
@@ -48,34 +49,39 @@ class ChatRows:
         tokens = int(self._intake.row_overhead[is_kept].sum())
         if not self._marking.tokens:
             return tokens
-        markers = [self._marking.of_rows(*gap) for gap in self._gaps(is_kept)]
-        counts = {marker: self._counter.count(marker) for marker in set(markers)}
-        return tokens + sum(self._gap_overhead + counts[marker] for marker in markers)
+        often = Counter(self._marking.of_rows(*gap) for gap in self._gaps(is_kept))
+        return tokens + sum(
+            (self._gap_overhead + self._counter.count(marker)) * times
+            for marker, times in often.items()
+        )
 
-    def kept_blocks(self, opened: BoolArray) -> Iterator[int]:
-        """Yield the blocks of the rows that are in the answer."""
-        blocks_of_row = self._layout.blocks_of_row
-        for row in np.flatnonzero(opened[self._layout.row_frame]).tolist():
-            yield from blocks_of_row[row]
+    def kept_blocks(self, opened: BoolArray) -> BoolArray:
+        """Return which blocks are of rows that are in the answer."""
+        frame = self._layout.row_frame_of_block
+        is_kept: BoolArray = opened[frame] & (frame != NO_FRAME)
+        return is_kept
 
     def messages(self, source: int, opened: BoolArray, text_of: TextOf) -> tuple[Message, ...]:
         """Return one chat's rows with their new texts; runs of dropped ones are marked."""
         is_kept = opened[self._layout.row_frame]
         gaps = dict(self._gaps(is_kept)) if self._marking.tokens else {}
-        messages: list[Message] = []
-        for row in np.flatnonzero(self._layout.row_source == source).tolist():
-            if is_kept[row]:
-                messages.append(self._with_texts(row, text_of))
-            elif row in gaps:
-                messages.append(gap_row(self._marking.of_rows(row, gaps[row])))
-        return tuple(messages)
+        is_said = is_kept.copy()
+        is_said[list(gaps)] = True
+        rows = np.flatnonzero(is_said & (self._layout.row_source == source)).tolist()
+        return tuple(
+            gap_row(self._marking.of_rows(row, gaps[row]))
+            if row in gaps
+            else self._with_texts(row, text_of)
+            for row in rows
+        )
 
     def _gaps(self, is_kept: BoolArray) -> list[tuple[int, int]]:
         """Return the runs of dropped rows of one chat each: the first row, and how many."""
         source = self._layout.row_source
-        breaks = np.flatnonzero((source[1:] != source[:-1]) | (is_kept[1:] != is_kept[:-1])) + 1
+        is_break = (source[1:] != source[:-1]) | (is_kept[1:] != is_kept[:-1])
+        breaks = is_break.nonzero()[0] + 1
         first = np.concatenate(([0], breaks))
-        count = np.diff(np.append(first, len(is_kept)))
+        count = np.concatenate((breaks, [len(is_kept)])) - first
         dropped = ~is_kept[first]
         return list(zip(first[dropped].tolist(), count[dropped].tolist(), strict=True))
 
@@ -94,7 +100,8 @@ class ChatRows:
         if not texts:
             return message
         if isinstance(message.content, str):
-            return message.with_content(texts[None])
+            text = texts[None]
+            return message if text == message.content else message.with_content(text)
         parts = tuple(
             replace(part, text=texts[index])
             if isinstance(part, TextPart) and index in texts

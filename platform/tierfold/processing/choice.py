@@ -6,7 +6,6 @@ the tokens that merging saved joins.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -39,14 +38,15 @@ class Chooser:
     def __init__(self, intake: Intake, assembler: Assembler) -> None:
         self._intake = intake
         self._assembler = assembler
-        self._layout = assembler.layout
-        self._gap_tokens = self._layout.gap_tokens(assembler.marking.tokens)
+        self._stock = assembler.layout.stock(assembler.marking.tokens)
 
-    @cached_property
-    def pinned(self) -> Choice:
-        """The smallest answer there is: what must stay and nothing else."""
-        problem = self._problem(np.zeros(len(self._intake.units), np.float32))
-        return self._counted(problem, problem.kept)
+    @property
+    def pinned_tokens(self) -> int:
+        """The smallest answer there is: what must stay and nothing else; the same every time."""
+        known, markers = self._assembler.layout.pinned_tokens, self._assembler.markers
+        if markers not in known:
+            known[markers] = self._counted(self._stock.kept).tokens
+        return known[markers]
 
     def everything(self) -> Choice:
         """Return the choice that leaves nothing out."""
@@ -58,70 +58,51 @@ class Chooser:
 
     def choose(self, value: FloatArray, budget: int, *, exponent: float) -> Choice:
         """Return the most valuable choice within the budget, which the pinned units must fit."""
-        problem, selection = self.select(value, budget, exponent=exponent)
-        choice = self._shrink(problem, selection, budget)
-        return self._refill(problem, selection, choice, budget)
+        selection = self.select(value, budget, exponent=exponent)
+        return self._refill(selection, self._shrink(selection, budget), budget)
 
-    def select(
-        self, value: FloatArray, budget: int, *, exponent: float
-    ) -> tuple[Problem, Selection]:
-        """Return the knapsack and its answer, not yet counted as text."""
+    def select(self, value: FloatArray, budget: int, *, exponent: float) -> Selection:
+        """Return the knapsack's answer, not yet counted as text."""
         problem = self._problem(value)
-        overhead = self.pinned.tokens - cost(problem, problem.kept)
-        return problem, select(problem, budget - overhead, exponent=exponent)
+        overhead = self.pinned_tokens - self._stock.tokens_at_first
+        return select(problem, budget - overhead, exponent=exponent)
 
     def _problem(self, value: FloatArray) -> Problem:
-        units = self._intake.units
-        return Problem(
-            value=np.maximum(value, 0) * self._intake.weight,
-            tokens=units.tokens,
-            frame=units.frame,
-            lane=self._layout.lanes.of_unit,
-            gap_tokens=self._gap_tokens,
-            free=~units.framing & ~units.pinned,
-            kept=units.pinned & ~units.framing,
-            frame_parent=units.frames.parent,
-            frame_levels=self._layout.frame_levels,
-            frame_tokens=units.frames.tokens,
-            frame_kept=self._layout.frame_kept,
-            framing=units.framing,
-        )
+        return Problem(stock=self._stock, value=np.maximum(value, 0) * self._intake.weight)
 
-    def _counted(self, problem: Problem, kept: BoolArray) -> Choice:
-        frames = opened_frames(problem, kept)
-        shown = Shown(units=with_framing(problem, kept, frames), frames=frames)
+    def _counted(self, kept: BoolArray) -> Choice:
+        frames = opened_frames(self._stock, kept)
+        shown = Shown(units=with_framing(self._stock, kept.copy(), frames), frames=frames)
         return Choice(shown=shown, tokens=self._assembler.count(shown))
 
-    def _shrink(self, problem: Problem, selection: Selection, budget: int) -> Choice:
+    def _shrink(self, selection: Selection, budget: int) -> Choice:
         kept = selection.kept.copy()
-        choice = self._counted(problem, kept)
+        choice = self._counted(kept)
         leaving = selection.order[selection.kept[selection.order]][::-1].tolist()
         while choice.tokens > budget and leaving:
             over, gone = choice.tokens - budget, 0
             while leaving and gone < over:
                 unit = leaving.pop(0)
                 kept[unit] = False
-                gone += int(problem.tokens[unit])
-            choice = self._counted(problem, kept)
+                gone += int(self._stock.tokens[unit])
+            choice = self._counted(kept)
         return choice
 
-    def _refill(
-        self, problem: Problem, selection: Selection, choice: Choice, budget: int
-    ) -> Choice:
+    def _refill(self, selection: Selection, choice: Choice, budget: int) -> Choice:
         """Add what fits into the tokens left; what proves too long as text is passed by."""
         order = selection.order
         for _ in range(_REFILLS_MAX):
-            kept = choice.shown.units & ~problem.framing
+            kept = choice.shown.units & ~self._stock.framing
             slack = budget - choice.tokens
-            filling = Filling(problem, kept.copy(), budget=cost(problem, kept) + slack)
+            filling = Filling(self._stock, kept, budget=cost(self._stock, kept) + slack)
             added = filling.take_all(order)
             if not added:
                 break
-            fuller, too_long = self._counted(problem, filling.kept), []
+            fuller, too_long = self._counted(filling.kept), []
             while fuller.tokens > budget:
                 too_long.append(added.pop())
                 filling.kept[too_long[-1]] = False
-                fuller = self._counted(problem, filling.kept)
+                fuller = self._counted(filling.kept)
             choice = fuller
             order = order[~np.isin(order, too_long)]
         return choice

@@ -1,9 +1,13 @@
 """Exact counts of texts that change a little between calls."""
 
-from collections.abc import Iterator
+import re
 
 from tierfold.context import DocumentSource, MessagesSource, Source, TextSource
 from tierfold.text import TOKENS_REPLY, TokenCounter, message_overhead
+
+# Both encodings split a text before they merge, and there a line break never joins what follows
+# it, unless that is white space or, behind punctuation, a slash.
+_BORDER = re.compile(r"\n(?=[^\s/])")
 
 
 class PiecewiseCounter:
@@ -15,30 +19,18 @@ class PiecewiseCounter:
 
     def count(self, text: str) -> int:
         """Return the exact number of tokens of the whole text."""
-        return sum(map(self._piece, pieces(text)))
+        known = self._known
+        found = pieces(text)
+        for piece in found:
+            if piece not in known:
+                known[piece] = self._counter.count(piece)
+        return sum(map(known.__getitem__, found))
 
-    def _piece(self, piece: str) -> int:
-        tokens = self._known.get(piece)
-        if tokens is None:
-            tokens = self._known[piece] = self._counter.count(piece)
-        return tokens
 
-
-def pieces(text: str) -> Iterator[str]:
-    """Yield pieces that no token reaches across.
-
-    Both encodings split a text before they merge, and there a line break never joins what follows
-    it, unless that is white space or, behind punctuation, a slash.
-    """
-    first, *lines = text.split("\n")
-    piece = first
-    for line in lines:
-        if line and not line[0].isspace() and line[0] != "/":
-            yield piece + "\n"
-            piece = line
-        else:
-            piece += "\n" + line
-    yield piece
+def pieces(text: str) -> list[str]:
+    """Return pieces that no token reaches across; joined by nothing they are the text."""
+    *lines, last = _BORDER.split(text)
+    return [*(line + "\n" for line in lines), last]
 
 
 def tokens_of(sources: tuple[Source, ...], counter: TokenCounter) -> int:

@@ -2,12 +2,11 @@
 
 from collections import defaultdict
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tierfold.optimizer import frame_levels
+from tierfold.context import Markers
+from tierfold.optimizer import Stock, frame_levels
 from tierfold.processing.rendering import LINE_KINDS, Lanes, lanes_of
 from tierfold.text import NO_FRAME, BoolArray, Intake, IntArray, Joint
 
@@ -15,6 +14,7 @@ from tierfold.text import NO_FRAME, BoolArray, Intake, IntArray, Joint
 _LINE_TOKENS = 1  # its line break
 _ITEM_TOKENS = 3  # `, "[\u2026]"`
 _MEMBER_TOKENS = 5  # `, "[\u2026]":null`
+_STOCKS_MAX = 4  # without markers, with short ones, with handles; and one more
 
 
 class Layout:
@@ -22,6 +22,8 @@ class Layout:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
+        self.pinned_tokens: dict[Markers, int] = {}  # of the smallest answer
+        self._stocks: dict[int, Stock] = {}
 
     @cached_property
     def lanes(self) -> Lanes:
@@ -53,14 +55,17 @@ class Layout:
         return np.array([row.frame for row in self._intake.rows], np.int32)
 
     @cached_property
+    def row_frame_of_block(self) -> IntArray:
+        """The frame of the row each block is of, or NO_FRAME."""
+        frame = np.full(len(self._intake.blocks), NO_FRAME, np.int32)
+        for row, blocks in zip(self._intake.rows, self.blocks_of_row, strict=True):
+            frame[blocks] = row.frame
+        return frame
+
+    @cached_property
     def row_source(self) -> IntArray:
         """The source of each row."""
         return np.array([row.source for row in self._intake.rows], np.int32)
-
-    @cached_property
-    def frame_levels(self) -> tuple[NDArray[np.integer[Any]], ...]:
-        """The frames that stand in others, by depth."""
-        return frame_levels(self._intake.units.frames.parent)
 
     @cached_property
     def frame_kept(self) -> BoolArray:
@@ -80,7 +85,35 @@ class Layout:
         tokens[units.joint == Joint.MEMBER] = _MEMBER_TOKENS
         return tokens
 
-    def gap_tokens(self, marker_tokens: int) -> IntArray:
+    def stock(self, marker_tokens: int) -> Stock:
+        """Return the units as what a knapsack chooses from, a marker being of so many tokens.
+
+        Kept between answers: markers are of two or three lengths in the life of an intake.
+        """
+        stock = self._stocks.get(marker_tokens)
+        if stock is None:
+            stock = self._stock(marker_tokens)
+            if len(self._stocks) < _STOCKS_MAX:
+                self._stocks[marker_tokens] = stock
+        return stock
+
+    def _stock(self, marker_tokens: int) -> Stock:
+        units = self._intake.units
+        return Stock(
+            tokens=units.tokens,
+            frame=units.frame,
+            lane=self.lanes.of_unit,
+            gap_tokens=self._gap_tokens(marker_tokens),
+            free=~units.framing & ~units.pinned,
+            kept=units.pinned & ~units.framing,
+            frame_parent=units.frames.parent,
+            frame_levels=frame_levels(units.frames.parent),
+            frame_tokens=units.frames.tokens,
+            frame_kept=self.frame_kept,
+            framing=units.framing,
+        )
+
+    def _gap_tokens(self, marker_tokens: int) -> IntArray:
         """Return what a gap beside each unit costs with markers of so many tokens; 0 is none."""
         if not marker_tokens:
             return np.zeros(len(self._intake.units), np.int32)

@@ -6,35 +6,64 @@ from tierfold.context import LeftOut
 from tierfold.processing.places import Places
 from tierfold.text import BoolArray, Intake
 
+_NO_BLOCK = -1
 
-def left_out(intake: Intake, shown: BoolArray, places: Places | None = None) -> tuple[LeftOut, ...]:
-    """Return every run of characters that is gone, in source order; runs end with their block.
 
-    Those of a stored context come with handles.
+class LeftOutRuns:
+    """Names the runs that answers over one intake lack; those of a stored context with handles.
+
+    Most of a long chat is left out row by row, the same rows in every answer: what says that a
+    whole block is gone is kept once made, one at most for each block.
     """
-    units = intake.units
-    gone = np.flatnonzero(~shown)
-    if not len(gone):
-        return ()
-    block = units.block[gone]
-    breaks = np.flatnonzero((np.diff(gone) != 1) | (block[1:] != block[:-1])) + 1
-    first = np.r_[0, breaks]
-    tokens = np.add.reduceat(units.tokens[gone], first)
-    begins = intake.block_start[block[first]]
-    starts = units.start[gone[first]] - begins
-    last = gone[np.r_[breaks, len(gone)] - 1]
-    ends = units.end[last] - begins
-    columns = (block[first], starts, ends, tokens, gone[first], last)
-    runs = zip(*(column.tolist() for column in columns), strict=True)
-    return tuple(
-        LeftOut(
-            source=(origin := intake.blocks[b].origin).source,
+
+    def __init__(self, intake: Intake, places: Places | None) -> None:
+        self._intake = intake
+        self._places = places
+        blocks = np.arange(len(intake.blocks))
+        self._first_unit = np.searchsorted(intake.units.block, blocks, side="left")
+        self._last_unit = np.searchsorted(intake.units.block, blocks, side="right") - 1
+        self._whole: dict[int, LeftOut] = {}
+
+    def of(self, shown: BoolArray) -> tuple[LeftOut, ...]:
+        """Return every run of characters that is gone, in source order; runs end with their block.
+
+        `shown` says of each unit whether it is in the answer.
+        """
+        units = self._intake.units
+        gone = (~shown).nonzero()[0]
+        if not len(gone):
+            return ()
+        block = units.block[gone]
+        breaks = ((gone[1:] - gone[:-1] != 1) | (block[1:] != block[:-1])).nonzero()[0] + 1
+        begins = np.concatenate(([0], breaks))
+        first, last = gone[begins], gone[np.concatenate((breaks, [len(gone)])) - 1]
+        block = block[begins]
+        is_whole = (first == self._first_unit[block]) & (last == self._last_unit[block])
+        runs = [self._whole.get(key) for key in np.where(is_whole, block, _NO_BLOCK).tolist()]
+        new = [place for place, run in enumerate(runs) if run is None]
+        if new:
+            tokens = np.add.reduceat(units.tokens[gone], begins)
+            columns = (column[new].tolist() for column in (is_whole, block, first, last, tokens))
+            for place, whole, *facts in zip(new, *columns, strict=True):
+                runs[place] = run = self._made(*facts)
+                if whole:
+                    self._whole[facts[0]] = run
+        return tuple(run for run in runs if run is not None)
+
+    def _made(self, block: int, first: int, last: int, tokens: int) -> LeftOut:
+        intake, origin = self._intake, self._intake.blocks[block].origin
+        begin = int(intake.block_start[block])
+        return LeftOut(
+            source=origin.source,
             message=origin.message,
             part=origin.part,
-            start=start,
-            end=end,
-            tokens=count,
-            handle=None if places is None else places.of_units(intake, one, other),
+            start=int(intake.units.start[first]) - begin,
+            end=int(intake.units.end[last]) - begin,
+            tokens=tokens,
+            handle=None if self._places is None else self._places.of_units(intake, first, last),
         )
-        for b, start, end, count, one, other in runs
-    )
+
+
+def left_out(intake: Intake, shown: BoolArray, places: Places | None = None) -> tuple[LeftOut, ...]:
+    """Return every run of characters that is gone from one answer: see `LeftOutRuns`."""
+    return LeftOutRuns(intake, places).of(shown)

@@ -126,7 +126,7 @@ class Pipeline:
 
     @property
     def _minimum(self) -> int:
-        return min(self.chooser.pinned.tokens, self._total)
+        return min(self.chooser.pinned_tokens, self._total)
 
     def _has_time_for(self, stage: Stage) -> bool:
         """Return whether the stage ends in time; pinned stages run whatever they take."""
@@ -174,7 +174,7 @@ class Pipeline:
             return self._choice_within(room, ranking)
         working = self.prepared.working()
         tokens = smallest_budget(working, ranking, floor=floor)
-        budget = max(tokens, self.chooser.pinned.tokens)
+        budget = max(tokens, self.chooser.pinned_tokens)
         for _ in range(_FLOOR_TRIES_MAX):
             choice, quality = self._choice_within(min(budget, room), ranking)
             if quality.floor_met or budget >= room:

@@ -11,6 +11,8 @@ from tierfold.context.manifest import Shape
 from tierfold.context.segment import NAME_BYTES
 from tierfold.text import Intake, Origin
 
+_CHECKS_MAX = 4_096  # kept; a text has one for every 64 KiB, and a few that reach across
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
@@ -24,6 +26,9 @@ class Places:
     _of_blocks: dict[int, tuple[tuple[int, int], str]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )  # the last handle made of each block
+    _checks: dict[tuple[int, int], bytes] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )  # of runs of items that handles were made of
 
     @classmethod
     def empty(cls, digest: bytes, shape: Shape) -> "Places":
@@ -67,7 +72,6 @@ class Places:
     def _handle(
         self, first: int, count: int, span: tuple[int, int], *, part: int | None = None
     ) -> str:
-        names = self.names[first * NAME_BYTES : (first + count) * NAME_BYTES]
         return Handle(
             digest=self.digest,
             first=first,
@@ -75,5 +79,14 @@ class Places:
             part=part,
             start=span[0],
             end=span[1],
-            check=check_of((names,)),
+            check=self._check(first, count),
         ).encode()
+
+    def _check(self, first: int, count: int) -> bytes:
+        known = self._checks.get((first, count))
+        if known is None:
+            names = self.names[first * NAME_BYTES : (first + count) * NAME_BYTES]
+            known = check_of((names,))
+            if len(self._checks) < _CHECKS_MAX:
+                self._checks[first, count] = known
+        return known

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tierfold.context import Source, Tokenizer
 from tierfold.processing.layout import Layout
+from tierfold.processing.left_out import LeftOutRuns
 from tierfold.processing.places import Places
 from tierfold.relevance import WorkingSet
 from tierfold.text import Intake
@@ -17,7 +18,16 @@ class Prepared:
     Sources may come as a function that decodes them, called when somebody first needs them.
     """
 
-    __slots__ = ("_sources", "_working", "intake", "layout", "places", "read_ms", "tokenizer")
+    __slots__ = (
+        "_sources",
+        "_working",
+        "intake",
+        "layout",
+        "left_out",
+        "places",
+        "read_ms",
+        "tokenizer",
+    )
 
     def __init__(
         self,
@@ -31,6 +41,7 @@ class Prepared:
         self.tokenizer = tokenizer
         self.intake = intake
         self.layout = Layout(intake)
+        self.left_out = LeftOutRuns(intake, places)
         self.places = places  # of a stored context; None has no handles
         self.read_ms = 0.0  # what reading took, for the request that did it
         self._sources = sources

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, starmap
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,10 +52,12 @@ def _starts_lane(before: Block, block: Block) -> bool:
 
 
 def render_blocks(
-    intake: Intake, lanes: Lanes, shown: BoolArray, marking: Marking
+    intake: Intake, lanes: Lanes, shown: BoolArray, places: IntArray, marking: Marking
 ) -> dict[int, str]:
-    """Return the text of every block of which something is shown, by the block's index."""
-    places = np.flatnonzero(shown).astype(np.int32)
+    """Return the text of every block in which some of these units stand, by the block's index.
+
+    `places` are all shown units of some lanes, in order.
+    """
     if not len(places):
         return {}
     renderer = _Renderer(intake.units, lanes, shown, marking)
@@ -63,9 +66,8 @@ def render_blocks(
     return renderer.texts()
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Shown units side by side in one block."""
+class _Run(NamedTuple):
+    """Shown units side by side in one block; an answer has a hundred, and is rendered often."""
 
     first: int  # unit
     last: int
@@ -80,9 +82,9 @@ class _Run:
 
 
 def _runs(units: UnitTable, lanes: Lanes, places: IntArray) -> Iterator[_Run]:
-    """Yield the runs in order; arrays are read once for all of them."""
+    """Return the runs in order; arrays are read once for all of them."""
     block = units.block[places]
-    breaks = np.flatnonzero((np.diff(places) != 1) | (block[1:] != block[:-1])) + 1
+    breaks = np.flatnonzero((places[1:] - places[:-1] != 1) | (block[1:] != block[:-1])) + 1
     first = places[np.concatenate(([0], breaks))]
     last = places[np.concatenate((breaks, [len(places)])) - 1]
     lane = lanes.of_unit[first]
@@ -98,8 +100,7 @@ def _runs(units: UnitTable, lanes: Lanes, places: IntArray) -> Iterator[_Run]:
         first == lanes.first_unit[lane],
         last == lanes.last_unit[lane],
     )
-    for values in zip(*(column.tolist() for column in columns), strict=True):
-        yield _Run(*values)
+    return starmap(_Run, zip(*(column.tolist() for column in columns), strict=True))
 
 
 class _Renderer:

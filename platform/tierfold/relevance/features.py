@@ -16,7 +16,8 @@ _GROUP_LEXICAL, _GROUP_COSINE = 0.5, 0.3
 _FEEDBACK_UNITS = 3
 _TINY = 1e-9
 
-# Of float64, but for those no question changes: these are kept, and in float32.
+# (n,) of float64, but for those no question changes: these are kept, and in float32. What is the
+# same for all units is a number.
 Features = dict[str, Any]
 
 
@@ -26,22 +27,24 @@ def fast_features(question: Question, postings: Postings, signals: Signals) -> F
     lexical = scores.lexical(question, postings)
     similarity = scores.cosine(question.vector, postings, signals)
     positive = np.maximum(similarity, 0.0)
-    fused = scores.scaled(lexical) + _EMBEDDING_SHARE * scores.scaled(positive)
+    lexical_scaled, cosine_scaled = scores.scaled(lexical), scores.scaled(positive)
+    fused = lexical_scaled + _EMBEDDING_SHARE * cosine_scaled
+    beside = scores.neighbours(fused, 2)
     coverage = scores.coverage(question, n)
     features = signals.static | {
-        "lexical": scores.scaled(lexical),
+        "lexical": lexical_scaled,
         "lexical_share": lexical / ((scores.SATURATION + 1) * question.idf_total + _TINY),
         "coverage": coverage,
         "number_coverage": scores.number_coverage(question, n),
         # In a trace the question is often a message of it; elsewhere such a unit is the answer.
         "trace_echo": signals.static["trace"] * scores.echo(question, postings),
         "cosine": similarity,
-        "cosine_scaled": scores.scaled(positive),
+        "cosine_scaled": cosine_scaled,
         "fused": fused,
-        "previous": scores.shifted(fused, 1),
-        "next": scores.shifted(fused, -1),
-        "second_previous": scores.shifted(fused, 2),
-        "second_next": scores.shifted(fused, -2),
+        "previous": beside[1],
+        "next": beside[-1],
+        "second_previous": beside[2],
+        "second_next": beside[-2],
     }
     running = scores.running_sum(fused)
     for radius in (1, 3, 8, 20):
@@ -50,15 +53,14 @@ def fast_features(question: Question, postings: Postings, signals: Signals) -> F
         features[f"smooth_{radius}_scaled"] = scores.scaled(smooth)
     features |= _runs("group", signals.groups, positive, fused, question, signals)
     features |= _runs("section", signals.sections, positive, fused, question, signals)
-    beside = features["previous"] + features["next"]
-    total = fused + _NEIGHBOUR_SHARE * beside
+    total = fused + _NEIGHBOUR_SHARE * (beside[1] + beside[-1])
     for name in ("group", "section"):
         total = total + _GROUP_LEXICAL * features[f"{name}_lexical"]
         total += _GROUP_COSINE * features[f"{name}_cosine"]
     features["total"] = total
     features["total_scaled"] = scores.scaled(total)
-    features["total_standard"] = (total - total.mean()) / (total.std() + _TINY)
-    features |= _constants(n, question, coverage, similarity)
+    features["total_standard"] = scores.standard(total)
+    features |= _constants(question, coverage, similarity)
     return features
 
 
@@ -128,18 +130,12 @@ def _runs(
     return dict(zip(keys, values, strict=True))
 
 
-def _constants(
-    n: int,
-    question: Question,
-    coverage: DoubleArray,
-    similarity: DoubleArray,
-) -> Features:
-    """Say how much was asked and how well the best unit answers: the same for all units."""
-    values = {
-        "terms_asked": np.log1p(question.asked),
-        "terms_found": np.log1p(len(question.idf)),
-        "best_coverage": coverage.max(initial=0.0),
-        "mean_coverage": coverage.mean() if n else 0.0,
-        "best_cosine": similarity.max(initial=0.0),
+def _constants(question: Question, coverage: DoubleArray, similarity: DoubleArray) -> Features:
+    """Say how much was asked and how well the best unit answers: numbers, not arrays."""
+    return {
+        "terms_asked": float(np.log1p(question.asked)),
+        "terms_found": float(np.log1p(len(question.idf))),
+        "best_coverage": float(coverage.max(initial=0.0)),
+        "mean_coverage": float(coverage.mean()) if len(coverage) else 0.0,
+        "best_cosine": float(similarity.max(initial=0.0)),
     }
-    return {name: np.full(n, value) for name, value in values.items()}

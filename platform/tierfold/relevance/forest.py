@@ -1,73 +1,139 @@
 """Boosted regression trees as arrays, evaluated without a loop over units."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 NODES = 8  # inner nodes of a tree at most: one bit each in a byte
 
+Codes = NDArray[np.uint8]  # (T, n) the answers of each tree's nodes for each unit
+Features = Mapping[str, Any]  # (n,) each, or a number where it is the same for all units
+
+
+class Node(NamedTuple):
+    """An inner node: it asks whether the feature exceeds the threshold."""
+
+    feature: str
+    threshold: np.float32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """Nodes of many trees, one of each tree at a level; trees with more of them come first."""
+
+    sizes: tuple[int, ...]  # trees that have a node at each level
+    nodes: tuple[Node, ...]  # level by level
+
+    @classmethod
+    def of(cls, trees: list[list[Node]]) -> "Levels":
+        """Lay out the nodes of trees, none of which has more than the one before it."""
+        levels = [[node for node in level if node] for level in zip_longest(*trees)]
+        return cls(sizes=tuple(map(len, levels)), nodes=tuple(n for level in levels for n in level))
+
+    def answer(self, features: Features, codes: Codes) -> None:
+        """Append the answers of all nodes to their trees' codes."""
+        names = {node.feature for node in self.nodes}
+        values = {name: np.asarray(features[name], np.float32) for name in names}
+        above = np.empty((len(self.nodes), codes.shape[1]), np.bool_)
+        for (feature, threshold), answer in zip(self.nodes, above, strict=True):
+            np.greater(values[feature], threshold, out=answer)
+        first = 0
+        for size in self.sizes:
+            level = codes[:size]
+            level += level
+            level |= above[first : first + size].view(np.uint8)
+            first += size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forest:
     """T trees of at most NODES inner nodes over named features.
 
-    A tree is evaluated as one byte: bit k says whether the unit's feature exceeds node k's
+    A tree is evaluated as one byte: a bit says whether the unit's feature exceeds a node's
     threshold, and the byte looks up the leaf's value. Every node is asked, also those off the
-    path: that costs less than following it.
+    path: that costs less than following it. Nodes whose features no question changes have the
+    upper bits, so that they are answered once for many questions.
     """
 
     names: tuple[str, ...]
-    feature: tuple[int, ...]  # row of the feature matrix, T nodes for each bit in turn
-    threshold: NDArray[np.float32]  # (NODES * T,), infinite where a tree has fewer nodes
+    resting: tuple[tuple[Node, ...], ...]  # of each tree
+    asking: Levels
     value: NDArray[np.float32]  # (T, 256)
     start: float  # score before the first tree
 
     @classmethod
-    def load(cls, stored: dict[str, Any]) -> "Forest":
+    def load(cls, stored: dict[str, Any], *, resting: Collection[str] = ()) -> "Forest":
         """Make a forest of its stored form: per tree its nodes and leaves (see `benchmarks/fit`).
 
-        A child is the number of a node, or ~leaf.
+        A child is the number of a node, or ~leaf. `resting` are features no question changes.
         """
-        trees = stored["trees"]
-        feature = np.zeros((len(trees), NODES), dtype=np.int64)
-        threshold = np.full((len(trees), NODES), np.inf, dtype=np.float32)
-        value = np.zeros((len(trees), 256), dtype=np.float32)
-        for number, tree in enumerate(trees):
-            count = len(tree["feature"])
-            feature[number, :count] = tree["feature"]
-            threshold[number, :count] = tree["threshold"]
-            value[number] = _table(tree)
+        names = tuple(stored["names"])
+        trees = [_ordered(tree, names, resting) for tree in stored["trees"]]
+        # Leaves are of single precision: their sum in double is exact, whatever the order.
+        trees.sort(key=lambda tree: len(tree.asking), reverse=True)
         return cls(
-            names=tuple(stored["names"]),
-            feature=tuple(feature.T.ravel().tolist()),
-            threshold=threshold.T.ravel(),
-            value=value,
+            names=names,
+            resting=tuple(tuple(tree.resting) for tree in trees),
+            asking=Levels.of([tree.asking for tree in trees]),
+            value=np.array([tree.value for tree in trees], np.float32),
             start=float(stored["start"]),
         )
 
     def score(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Sum the trees for a feature matrix (f, n); log odds, (n,)."""
-        n = rows.shape[1]
-        trees = len(self.value)
-        above = np.empty((NODES * trees, n), dtype=np.bool_)
-        for feature, threshold, answer in zip(self.feature, self.threshold, above, strict=True):
-            np.greater(rows[feature], threshold, out=answer)
-        bits = above.view(np.uint8).reshape(NODES, trees, n)
-        codes = bits[NODES - 1].copy()
-        for bit in bits[NODES - 2 :: -1]:
-            codes += codes
-            codes |= bit
-        total = np.full(n, self.start)
+        features = dict(zip(self.names, rows, strict=True))
+        return self.score_from(self.at_rest(features, rows.shape[1]), features)
+
+    def at_rest(self, features: Features, count: int) -> Codes:
+        """Return the codes of `count` units as far as no question changes them."""
+        codes = np.zeros((len(self.resting), count), np.uint8)
+        for tree, nodes in enumerate(self.resting):
+            for feature, threshold in nodes:
+                codes[tree] += codes[tree]
+                codes[tree] |= np.asarray(features[feature], np.float32) > threshold
+        return codes
+
+    def score_from(self, at_rest: Codes, features: Features) -> NDArray[np.float64]:
+        """Sum the trees for units whose codes at rest are known; log odds, (n,)."""
+        codes = at_rest.copy()
+        self.asking.answer(features, codes)
+        total = np.full(codes.shape[1], self.start)
         for value, code in zip(self.value, codes, strict=True):
             total += value.take(code)
         return total
 
 
-def _table(tree: dict[str, Any]) -> NDArray[np.float32]:
-    """Value of the leaf each of the 256 answers leads to."""
+class _Ordered(NamedTuple):
+    """A tree whose resting nodes come first."""
+
+    resting: list[Node]
+    asking: list[Node]
+    value: NDArray[np.float32]  # (256,) the first node in the highest bit that is used
+
+
+def _ordered(tree: dict[str, Any], names: tuple[str, ...], resting: Collection[str]) -> _Ordered:
+    nodes = [
+        Node(names[feature], np.float32(threshold))
+        for feature, threshold in zip(tree["feature"], tree["threshold"], strict=True)
+    ]
+    order = sorted(range(len(nodes)), key=lambda number: nodes[number].feature not in resting)
+    is_resting = [node.feature in resting for node in nodes]
+    return _Ordered(
+        resting=[nodes[number] for number in order if is_resting[number]],
+        asking=[nodes[number] for number in order if not is_resting[number]],
+        value=_table(tree, order),
+    )
+
+
+def _table(tree: dict[str, Any], order: list[int]) -> NDArray[np.float32]:
+    """Value of the leaf each of the 256 answers leads to, nodes in order from the highest bit."""
     codes = np.arange(256)
+    bit = np.zeros(max(len(order), 1), np.int64)
+    bit[order] = np.arange(len(order))[::-1]
     node = np.zeros(256, dtype=np.int64)
     if not tree["feature"]:
         node[:] = -1
@@ -75,6 +141,6 @@ def _table(tree: dict[str, Any]) -> NDArray[np.float32]:
     for _ in range(NODES):
         inner = node >= 0
         at = np.maximum(node, 0)
-        following = np.where((codes >> at) & 1 == 1, right[at], left[at])
+        following = np.where((codes >> bit[at]) & 1 == 1, right[at], left[at])
         node = np.where(inner, following, node)
     return np.array(tree["value"], dtype=np.float32)[~node]

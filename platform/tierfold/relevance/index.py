@@ -73,10 +73,11 @@ class Postings:
         """Dot product of each surface word's vector with one vector, (w,)."""
         return (self.vectors.astype(np.float32) @ vector) * self.vector_scale
 
-    def stem_slice(self, stem: int) -> slice:
-        """Where the postings of one stem stand."""
-        low, high = np.searchsorted(self.stem_keys, (stem << _SHIFT, (stem + 1) << _SHIFT))
-        return slice(int(low), int(high))
+    def stem_slices(self, stems: list[int]) -> list[slice]:
+        """Where the postings of each of some stems stand."""
+        keys = np.array([(stem, stem + 1) for stem in stems], dtype=np.int64).ravel() << _SHIFT
+        borders = iter(np.searchsorted(self.stem_keys, keys).tolist())
+        return [slice(low, high) for low, high in zip(borders, borders, strict=True)]
 
     def units_of(self, part: slice) -> LongArray:
         """Units of some stem postings."""

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tierfold.relevance.free import FreeUnits
 from tierfold.relevance.model import sigmoid
 from tierfold.relevance.ranking import Ranking
 from tierfold.relevance.signals import DoubleArray
-from tierfold.relevance.vocabulary import BRACKET
 from tierfold.relevance.weights import coefficients
 from tierfold.relevance.working import WorkingSet
-from tierfold.text.table import BoolArray, Kind, Role
+from tierfold.text.table import BoolArray
 
 _GRID = 256  # selections looked at by smallest_budget
 _TINY = 1e-9
@@ -89,7 +89,8 @@ def measures(selections: Selections, facts: DoubleArray) -> DoubleArray:
         axis=1,
     )
     trace, code = facts[0], facts[1]
-    rest = np.broadcast_to(np.append(facts, 1.0), (len(ratio), len(facts) + 1))
+    rest = np.empty((len(ratio), len(facts) + 1))
+    rest[:, :-1], rest[:, -1] = facts, 1.0
     return np.concatenate([growing, trace * growing, code * growing, rest], axis=1)
 
 
@@ -100,34 +101,40 @@ def floor_terms(floor: float) -> DoubleArray:
 
 def free_units(working: WorkingSet) -> NDArray[np.int64]:
     """Return the units a selection chooses among: what stays anyway is no evidence found."""
-    return np.flatnonzero(~(working.units.framing | working.units.pinned))
+    return working.free.places
 
 
-def facts_of(working: WorkingSet, probability: DoubleArray, free: NDArray[np.int64]) -> DoubleArray:
-    """Return what is known of ranked units before any is selected, theirs the probabilities."""
-    units = working.units
-    count = max(len(free), 1)
+def facts_of(working: WorkingSet, probability: DoubleArray) -> DoubleArray:
+    """Return what is known of the free units before any is selected, from their probabilities."""
+    known, count = working.free, max(len(probability), 1)
     mass = float(probability.sum())
-    ordered = np.sort(probability)[::-1]
+    best = _largest(probability, 2 * _HEAD)
     share = probability / (mass + _TINY)
     entropy = float(-(share * np.log(share + _TINY)).sum()) / np.log(count + 1.0)
-    head = float(ordered[:_HEAD].sum())
+    head = float(best[:_HEAD].sum())
     return np.array(
         [
-            float((units.role == Role.TOOL).any()),
-            float((units.kind[free] == Kind.CODE).sum()) / count,
-            float((working.postings.marks[free, BRACKET] > 0).sum()) / count,
+            known.is_trace,
+            known.code_share,
+            known.bracket_share,
             np.log(mass + _SLIGHT),
             mass,
-            float(ordered[:1].sum()),
+            float(best[:1].sum()),
             head,
             head / (mass + _TINY),
-            float(ordered[2 * _HEAD - 1]) if len(ordered) >= 2 * _HEAD else 0.0,
+            float(best[-1]) if len(best) == 2 * _HEAD else 0.0,
             entropy,
             np.log(count),
-            np.log(float(units.tokens[free].sum()) + 1.0),
+            np.log(known.tokens_sum + 1.0),
         ],
     )
+
+
+def _largest(values: DoubleArray, count: int) -> DoubleArray:
+    """Return the largest values, at most `count`, in falling order."""
+    if len(values) > count:
+        values = np.partition(values, len(values) - count)[-count:]
+    return np.sort(values)[::-1]
 
 
 def estimate_quality(
@@ -138,21 +145,33 @@ def estimate_quality(
     floor: float | None,
 ) -> Quality:
     """Estimate what a selection keeps of the free units; exactly 1 for all, 0 for none of them."""
-    free = free_units(working)
-    kept_free = kept[free]
+    free = working.free
+    kept_free = kept[free.places]
+    count = int(np.count_nonzero(kept_free))
     no_floor = floor is None or floor <= 0
-    if bool(kept_free.all()):
+    if count == len(free.places):
         return Quality(expected=1.0, p_floor=1.0)
-    if not kept_free.any():
+    if not count:
         return Quality(expected=0.0, p_floor=float(no_floor))
-    probability = ranking.probability.astype(np.float64)[free]
-    order = np.argsort(~kept_free, kind="stable")
-    tokens = working.units.tokens[free].astype(np.float64)
-    selections = prefixes(probability[order], tokens[order], np.array([int(kept_free.sum())]))
-    rows = measures(selections, facts_of(working, probability, free))
+    probability = ranking.probability[free.places].astype(np.float64)
+    selection = _selection(probability, free, kept_free)
+    rows = measures(selection, facts_of(working, probability))
     calibrator = _calibrator(ranking.calibrator)
     sure = 1.0 if floor is None or floor <= 0 else float(calibrator.p_floor(rows, floor)[0])
     return Quality(expected=float(calibrator.expected(rows)[0]), p_floor=sure)
+
+
+def _selection(probability: DoubleArray, free: FreeUnits, kept: BoolArray) -> Selections:
+    """Measure one selection."""
+    mass, square = probability.sum(), (probability * probability).sum()
+    found = probability[kept]
+    dropped = probability[~kept].max(initial=0.0)
+    return Selections(
+        mass=np.array([min(found.sum() / (mass + _TINY), 1.0)]),
+        square_mass=np.array([min((found * found).sum() / (square + _TINY), 1.0)]),
+        best_dropped=np.array([dropped]),
+        ratio=np.array([free.tokens[kept].sum() / max(free.tokens_sum, 1.0)]),
+    )
 
 
 def smallest_budget(working: WorkingSet, ranking: Ranking, *, floor: float) -> int:
@@ -174,7 +193,7 @@ def smallest_budget(working: WorkingSet, ranking: Ranking, *, floor: float) -> i
     total = np.cumsum(tokens)
     cuts = np.unique(np.searchsorted(total, share * total[-1], side="left") + 1)
     cuts = np.minimum(cuts, len(free))
-    rows = measures(prefixes(probability, tokens, cuts), facts_of(working, probability, free))
+    rows = measures(prefixes(probability, tokens, cuts), facts_of(working, probability))
     expected = _calibrator(ranking.calibrator).expected(rows)
     enough = np.flatnonzero((expected >= floor) | (cuts == len(free)))
     return pinned + int(total[cuts[enough[0]] - 1])

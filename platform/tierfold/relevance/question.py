@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tierfold.relevance.index import LongArray, Postings
 from tierfold.relevance.signals import DoubleArray, Signals
-from tierfold.relevance.vocabulary import scan, stems_of
+from tierfold.relevance.vocabulary import stems_of, words_of
 from tierfold.relevance.weights import DIMENSIONS, word_vectors
 
 _TERM_LIMIT = 256  # distinct words of a question that are read; the rest changes no ranking
@@ -39,7 +39,7 @@ def read_question(text: str, postings: Postings, signals: Signals) -> Question:
     known = [stem for stem in stems_of(names) if stem in postings.stems]
     stems = list(dict.fromkeys([*stems_of(words), *known]))
     found = [(stem, postings.stems[stem]) for stem in stems if stem in postings.stems]
-    slices = [postings.stem_slice(number) for _, number in found]
+    slices = postings.stem_slices([number for _, number in found])
     sizes = np.array([part.stop - part.start for part in slices], dtype=np.int64)
     n = len(postings)
     units = [postings.units_of(part) for part in slices]
@@ -58,14 +58,13 @@ def read_question(text: str, postings: Postings, signals: Signals) -> Question:
 
 def _terms(text: str) -> tuple[list[str], list[str]]:
     """Return a question's distinct words, and the identifiers they stand in."""
-    vocabulary: dict[str, int] = {}
-    scanned = scan([text], vocabulary)
-    named = set(scanned.word[scanned.is_name].tolist())
-    parts = set(scanned.word[~scanned.is_name].tolist())
-    terms = list(vocabulary)
-    words = [word for number, word in enumerate(terms) if number in parts]
-    names = [word for number, word in enumerate(terms) if number in named]
-    return words[:_TERM_LIMIT], names[:_TERM_LIMIT]
+    words: dict[str, None] = {}
+    names: dict[str, None] = {}
+    for pieces, name in words_of(text):
+        words.update(dict.fromkeys(pieces))
+        if name:
+            names[name] = None
+    return list(words)[:_TERM_LIMIT], list(names)[:_TERM_LIMIT]
 
 
 def _vector(words: list[str], postings: Postings, signals: Signals) -> DoubleArray:

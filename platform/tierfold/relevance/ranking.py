@@ -31,7 +31,7 @@ def rank_fast(working: WorkingSet, question: str) -> Ranking:
     if read is None:
         return _ranking(QUERY_FREE, model(QUERY_FREE).probability(working.signals.static))
     features = fast_features(read, working.postings, working.signals)
-    return _ranking(FAST, model(FAST).probability(features))
+    return _ranking(FAST, model(FAST).probability(features, working.at_rest))
 
 
 def rank_balanced(working: WorkingSet, question: str, fast: Ranking) -> Ranking:

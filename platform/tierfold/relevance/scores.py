@@ -1,5 +1,7 @@
 """Scores of units for a question, each a formula over arrays of length n."""
 
+import math
+
 import numpy as np
 
 from tierfold.relevance.index import LongArray, Postings
@@ -25,7 +27,7 @@ def lexical_of_runs(question: Question, runs: Runs) -> DoubleArray:
     owner = runs.owner[question.unit]
     key = question.term * len(runs) + owner
     # Ordered by (term, unit), hence by (term, run): equal keys stand together.
-    start = np.flatnonzero(np.diff(key, prepend=-1))
+    start = np.concatenate(([0], (key[1:] != key[:-1]).nonzero()[0] + 1))
     count = np.add.reduceat(question.count, start)
     term, owner = question.term[start], owner[start]
     holders = np.bincount(term, minlength=len(question.idf))
@@ -82,14 +84,23 @@ def scaled(score: DoubleArray) -> DoubleArray:
     return score / largest if largest > 0 else np.zeros_like(score)
 
 
-def shifted(score: DoubleArray, step: int) -> DoubleArray:
-    """Score of the unit `step` places before, or after where negative; 0 beyond the ends."""
-    moved = np.zeros_like(score)
-    if step > 0:
-        moved[step:] = score[:-step]
-    else:
-        moved[:step] = score[-step:]
-    return moved
+def neighbours(score: DoubleArray, reach: int) -> dict[int, DoubleArray]:
+    """Score of the unit so many places before, or after where negative; 0 beyond the ends."""
+    count = len(score)
+    padded = np.zeros(count + 2 * reach)
+    padded[reach : reach + count] = score
+    return {
+        step: padded[reach - step : reach - step + count]
+        for step in range(-reach, reach + 1)
+        if step
+    }
+
+
+def standard(score: DoubleArray) -> DoubleArray:
+    """Return the distance from the mean in standard deviations."""
+    count = max(len(score), 1)
+    distance = score - np.add.reduce(score) / count
+    return distance / (math.sqrt(np.add.reduce(distance * distance) / count) + _TINY)
 
 
 def smoothed(score: DoubleArray, radius: int, running: DoubleArray | None = None) -> DoubleArray:

@@ -15,6 +15,32 @@ DoubleArray = NDArray[np.float64]
 _WORD_COSINE = 0.1  # mean cosine of two words of one unit, for the norm below
 _TINY = 1e-9
 _STEPS_MAX = 3.0  # of one message in a trace
+# Features that no question changes.
+STATIC = frozenset(
+    {
+        "position",
+        "from_end",
+        "log_tokens",
+        "numbers",
+        "number_density",
+        "capitals",
+        "asks",
+        "brackets",
+        "in_group",
+        "in_section",
+        "code",
+        "trace",
+        "log_units",
+        "role_system",
+        "role_user",
+        "role_assistant",
+        "role_tool",
+        "trace_recency",
+        "trace_from_end",
+        "novel",
+        "mean_idf",
+    }
+)
 _DEFINITION = re.compile(
     r"^[ \t]*(?:@\w|(?:export |public |private |protected |static |async )*"
     r"(?:def|class|func|function|fn|impl|struct|interface|trait)\b)",

@@ -1,6 +1,7 @@
 """Words: one scan over many texts, their stems, and bounded process-wide caches of both."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -223,6 +224,14 @@ def scan(texts: list[str], vocabulary: dict[str, int]) -> Scan:
         is_name=found.is_name[place],
         marks=marks.reshape(len(texts), width)[:, :CLASS_COUNT],
     )
+
+
+def words_of(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the words of each run of one text, and its name where the run is an identifier."""
+    runs = (_ASCII if text.isascii() else _ANY).findall(text.replace(SEPARATOR, " "))
+    for run in dict.fromkeys(runs):
+        _, pieces, name, _ = _LEXICON.cut(run)
+        yield pieces, name
 
 
 def _spread(

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 
+from tierfold.relevance.free import FreeUnits
 from tierfold.relevance.index import Postings, empty, extend
+from tierfold.relevance.model import FAST, AtRest, model
 from tierfold.relevance.signals import Signals, signals_of
 from tierfold.text.table import UnitTable
+
+_LATER_BYTES = 40  # of a unit: what the fast stage's trees know at rest, and the free units
 
 
 class WorkingSet:
     """One version of a table, scanned once; appends are merged when somebody first asks.
 
-    Never changes as far as a caller can see: `postings` and `signals` are computed at first use
-    and are pure functions of `units`, so two threads that meet here do the same work twice.
+    Never changes as far as a caller can see: what is computed at first use are pure functions of
+    `units`, so two threads that meet here do the same work twice.
     """
 
-    __slots__ = ("_base", "_load", "_postings", "_signals", "units")
+    __slots__ = ("_at_rest", "_base", "_free", "_load", "_postings", "_signals", "units")
 
     def __init__(self, units: UnitTable, base: Postings) -> None:
         self.units = units
@@ -22,6 +26,8 @@ class WorkingSet:
         self._load: Callable[[], tuple[Postings, Signals]] | None = None
         self._postings: Postings | None = None
         self._signals: Signals | None = None
+        self._at_rest: AtRest | None = None
+        self._free: FreeUnits | None = None
 
     @classmethod
     def build(cls, units: UnitTable) -> "WorkingSet":
@@ -67,6 +73,21 @@ class WorkingSet:
         return self._signals
 
     @property
+    def at_rest(self) -> AtRest:
+        """What the fast stage knows of the units before any question."""
+        if self._at_rest is None:
+            self._at_rest = model(FAST).at_rest(self.signals.static)
+        return self._at_rest
+
+    @property
+    def free(self) -> FreeUnits:
+        """The units a selection chooses among."""
+        if self._free is None:
+            self._free = FreeUnits.of(self.units, self.postings)
+        return self._free
+
+    @property
     def size_bytes(self) -> int:
-        """Bytes held besides the table itself."""
-        return self.postings.size_bytes + self.signals.size_bytes
+        """Bytes held besides the table itself, those of the first question included."""
+        later = _LATER_BYTES * len(self.units)
+        return self.postings.size_bytes + self.signals.size_bytes + later

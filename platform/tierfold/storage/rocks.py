@@ -23,7 +23,6 @@ from tierfold.storage.rocks_settings import (
 )
 from tierfold.storage.room import free_bytes, has_room
 
-_DELETION_BYTES = 64  # of values that come with deletions, such as a note for the object store
 _RECOVERY_BYTES = 4 * 1024 * 1024  # of opening, besides the tables it makes of the logs
 _PROBE = "room.dbtmp"
 _TABLE = ".sst"
@@ -226,10 +225,8 @@ class RocksKeyValues:
     def _require_room(self, batch: Batch) -> None:
         if not self._settings.free_bytes_min:
             return
-        if self._free_bytes(self.path) < self._settings.free_bytes_min:
-            added = sum(len(value) for value in batch.puts.values() if value)
-            if added > _DELETION_BYTES:
-                raise StorageFullError(str(self.path))
+        if self._free_bytes(self.path) < self._settings.free_bytes_min and not batch.is_lean:
+            raise StorageFullError(str(self.path))
 
     def _writable(self) -> OpenedDatabase:
         """Return the open database, opened anew when a write has failed."""

@@ -1,7 +1,7 @@
 """The answer on the wire: the same schema in JSON, in streams and from the CLI."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
@@ -9,11 +9,13 @@ from tierfold.context import (
     Answer,
     Document,
     DocumentSource,
+    LeftOut,
     MessagesSource,
     Part,
     Source,
     StopReason,
     TextSource,
+    Timing,
     Usage,
 )
 
@@ -68,6 +70,7 @@ class LeftOutModel(BaseModel):
     start: int
     end: int
     tokens: int
+    handle: str | None = Field(default=None, description="brings it back; only of stored contexts")
 
 
 class StageTimingModel(BaseModel):
@@ -86,6 +89,19 @@ class TimingModel(BaseModel):
     read_ms: float = Field(description="cutting and counting the sources")
     index_ms: float = Field(description="their words and vectors")
     stages: list[StageTimingModel]
+    tier: str | None = Field(
+        default=None, description="the lowest tier that stored contexts were read from, L0 to L4"
+    )
+    checked_ms_ago: float | None = Field(
+        default=None, description="since their versions were confirmed"
+    )
+
+
+class StoredVersionModel(BaseModel):
+    """Which version of a stored context was asked."""
+
+    id: str
+    version: int
 
 
 class AnswerModel(BaseModel):
@@ -103,13 +119,43 @@ class AnswerModel(BaseModel):
     stages: list[StageModel]
     left_out: list[LeftOutModel]
     ignored_fields: list[str]
+    contexts: list[StoredVersionModel] = Field(default=[], description="stored contexts asked")
     timing: TimingModel
 
 
-def answer_body(answer: Answer, *, ignored_fields: tuple[str, ...] = ()) -> dict[str, Any]:
+class ReadContext(Protocol):
+    """Where a stored context was found: `engine.verbs.ReadAccount`."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """The version that was asked."""
+        ...
+
+    @property
+    def tier(self) -> str:
+        """The lowest tier that was read, L0 to L4."""
+        ...
+
+    @property
+    def checked_ms_ago(self) -> float | None:
+        """Since home confirmed the version."""
+        ...
+
+
+def answer_body(
+    answer: Answer,
+    *,
+    ignored_fields: tuple[str, ...] = (),
+    contexts: Sequence[ReadContext] = (),
+) -> dict[str, Any]:
     """Return the answer as plain objects, ready for any JSON encoder."""
-    quality, timing = answer.quality, answer.timing
-    return {
+    quality = answer.quality
+    body = {
         "object": "answer",
         "final": answer.final,
         "sources": [_source(source) for source in answer.sources],
@@ -126,28 +172,54 @@ def answer_body(answer: Answer, *, ignored_fields: tuple[str, ...] = ()) -> dict
             {"stage": s.stage, "quality": round(s.quality, 4), "tokens": s.tokens}
             for s in answer.stages
         ],
-        "left_out": [
-            {
-                "source": run.source,
-                "message": run.message,
-                "part": run.part,
-                "start": run.start,
-                "end": run.end,
-                "tokens": run.tokens,
-            }
-            for run in answer.left_out
-        ],
+        "left_out": _left_out(answer.left_out),
         "ignored_fields": list(ignored_fields),
-        "timing": {
-            "total_ms": round(timing.total_ms, 3),
-            "cpu_ms": round(timing.cpu_ms, 3),
-            "read_ms": round(timing.read_ms, 3),
-            "index_ms": round(timing.index_ms, 3),
-            "stages": [
-                {"stage": s.stage, "predicted_ms": round(s.predicted_ms, 3), "ms": round(s.ms, 3)}
-                for s in timing.stages
-            ],
-        },
+        "timing": _timing(answer.timing),
+    }
+    if contexts:
+        body["contexts"] = [{"id": each.id, "version": each.version} for each in contexts]
+        body["timing"] |= _reached(contexts)
+    return body
+
+
+def _left_out(runs: Sequence[LeftOut]) -> list[dict[str, Any]]:
+    """Return the runs; a long chat has thousands, so there is no call for each."""
+    found: list[dict[str, Any]] = [
+        {
+            "source": run.source,
+            "message": run.message,
+            "part": run.part,
+            "start": run.start,
+            "end": run.end,
+            "tokens": run.tokens,
+        }
+        for run in runs
+    ]
+    for body, run in zip(found, runs, strict=True):
+        if run.handle is not None:
+            body["handle"] = run.handle
+    return found
+
+
+def _timing(timing: Timing) -> dict[str, Any]:
+    return {
+        "total_ms": round(timing.total_ms, 3),
+        "cpu_ms": round(timing.cpu_ms, 3),
+        "read_ms": round(timing.read_ms, 3),
+        "index_ms": round(timing.index_ms, 3),
+        "stages": [
+            {"stage": s.stage, "predicted_ms": round(s.predicted_ms, 3), "ms": round(s.ms, 3)}
+            for s in timing.stages
+        ],
+    }
+
+
+def _reached(contexts: Sequence[ReadContext]) -> dict[str, Any]:
+    """Return the lowest tier, and the longest time since a version was confirmed."""
+    ages = [each.checked_ms_ago for each in contexts if each.checked_ms_ago is not None]
+    return {
+        "tier": max(each.tier for each in contexts),
+        "checked_ms_ago": round(max(ages), 3) if ages else None,
     }
 
 

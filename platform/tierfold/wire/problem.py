@@ -7,6 +7,7 @@ from tierfold.errors import (
     InvalidInputError,
     TierfoldError,
     UnknownStageError,
+    VersionConflictError,
 )
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -32,6 +33,8 @@ def _particulars(error: TierfoldError) -> dict[str, Any]:
             return {"resource": resource, "minimum": minimum}
         case UnknownStageError(known=known):
             return {"stages": list(known)}
+        case VersionConflictError(current=current):
+            return {"current_version": current}
         case InvalidInputError(path=path) if path:
             return {"path": path}
         case _:

@@ -22,9 +22,11 @@ from tierfold.context import (
     Timing,
     Usage,
 )
+from tierfold.processing import Prepared
 from tierfold.wire import CompressRequest
 from tierfold_actors.answering import Answering, Call, Reply
-from tierfold_actors.gateway import Desk, create_api
+from tierfold_actors.desk import Desk
+from tierfold_actors.gateway import create_api
 from tierfold_actors.keys import Keyring
 from tierfold_actors.work import Work, WorkLimits, body_ledgers
 from tierfold_actors.worker_process import Cancellable
@@ -60,11 +62,24 @@ class FakeEngine:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def answer(self, request: Request, *, started_ms: float | None = None) -> Answer:
-        return list(self.stream(request, started_ms=started_ms))[-1]
+    def answer(
+        self,
+        request: Request,
+        *,
+        started_ms: float | None = None,
+        prepared: Prepared | None = None,
+    ) -> Answer:
+        return list(self.stream(request, started_ms=started_ms, prepared=prepared))[-1]
 
-    def stream(self, request: Request, *, started_ms: float | None = None) -> Iterator[Answer]:
+    def stream(
+        self,
+        request: Request,
+        *,
+        started_ms: float | None = None,
+        prepared: Prepared | None = None,
+    ) -> Iterator[Answer]:
         assert started_ms is not None
+        assert prepared is None or prepared.sources is request.sources
         self.requests.append(request)
         try:
             stages: tuple[str, ...] = ()
@@ -78,6 +93,11 @@ class FakeEngine:
 
     def predict_cpu_ms(self, *, body_bytes: int) -> float:
         assert body_bytes > 0
+        return self.predicted_ms
+
+    def predict_warm_ms(self, tokens: int, stages: tuple[str, ...] = ()) -> float:
+        assert tokens >= 0
+        assert stages is not None
         return self.predicted_ms
 
     def _work(self, request: Request, stage: str) -> None:
@@ -157,7 +177,7 @@ class Bench:
             ledgers=self.ledgers,
             keyring=self.keyring,
             clock=self.engine.clock,
-            limits=self.engine.settings.limits,
+            settings=self.engine.settings,
             version="1.2.3",
         )
 

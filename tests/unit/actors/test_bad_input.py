@@ -5,11 +5,12 @@ import httpx
 import pytest
 
 from tests.unit.actors.fakes import FakeWorker, talk_to
-from tierfold.config import Limits
+from tierfold.config import Limits, Settings
 from tierfold.engine import MonotonicClock
 from tierfold_actors.answering import Answering
 from tierfold_actors.default_answering import default_answering
-from tierfold_actors.gateway import Desk, create_api
+from tierfold_actors.desk import Desk
+from tierfold_actors.gateway import create_api
 from tierfold_actors.keys import Keyring
 from tierfold_actors.work import Work, WorkLimits, body_ledgers
 
@@ -37,7 +38,7 @@ async def client(work: Work) -> AsyncIterator[httpx.AsyncClient]:
         ledgers=body_ledgers(WorkLimits(), LIMITS),
         keyring=Keyring(None),
         clock=MonotonicClock(),
-        limits=LIMITS,
+        settings=Settings(limits=LIMITS),
         version="1",
     )
     async with talk_to(create_api(desk)) as client:

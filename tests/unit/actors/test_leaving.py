@@ -82,7 +82,7 @@ async def test_leaving_at_a_ping_stops_the_work(
 ) -> None:
     """The next stage is being waited for then: first the waiting ends, then what it waits for."""
     quick = partial(events, ping_interval_s=0.01)
-    monkeypatch.setattr("tierfold_actors.gateway.events", quick)
+    monkeypatch.setattr("tierfold_actors.serving.events", quick)
     engine = FakeEngine(predicted_ms=10.0, gated_stage="balanced")
     bench = Bench(engine=engine)
     engine.gate.clear()

@@ -9,7 +9,8 @@ import pytest
 
 from tierfold.cli.keyfile import KEYS_FILE_VARIABLE
 from tierfold.cli.runs import read_runs
-from tierfold.errors import CallerError, SetupError
+from tierfold.errors import CallerError, SetupError, StoreLockedError
+from tierfold.storage import StoreLock
 from tierfold_actors import haproxy, runtime, up
 
 # What Ray 2.60 renders, as far as it matters here.
@@ -95,6 +96,26 @@ def test_a_missing_config_file_is_refused(tmp_path: Path) -> None:
     """By its name."""
     with pytest.raises(CallerError, match="no config file"):
         up.command(["--config", str(tmp_path / "nowhere.yaml")])
+
+
+@pytest.mark.usefixtures("never_started")
+def test_a_store_in_use_is_refused_before_ray_starts(tmp_path: Path) -> None:
+    """With the address of who has it."""
+    url = "http://127.0.0.1:7"
+    with StoreLock.acquire(tmp_path, url=url), pytest.raises(StoreLockedError, match=url):
+        up.command(["--port", str(free_port()), "--store", str(tmp_path)])
+
+
+@pytest.mark.parametrize("shards", ["0", "257", "x"])
+def test_an_impossible_number_of_shards_is_a_usage_error(
+    shards: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, as argparse says it."""
+    with pytest.raises(SystemExit) as stopped:
+        up.command(["--shards", shards])
+
+    assert stopped.value.code == 2
+    assert "--shards" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "x"])

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import itertools
+import threading
 
 import pytest
 
@@ -188,3 +189,46 @@ async def test_close_stops_the_worker_and_the_threads() -> None:
     bench.work.close()
 
     assert bench.worker.is_closed
+
+
+@pytest.mark.parametrize(
+    ("cost_ms", "is_here"), [(0.1, True), (3.0, True), (3.1, False), (50.0, False)]
+)
+async def test_computing_is_done_where_it_disturbs_nobody(cost_ms: float, is_here: bool) -> None:  # noqa: FBT001
+    """Short work in the event loop, the rest in the thread."""
+    bench = Bench()
+    name = await bench.work.compute(lambda: threading.current_thread().name, cost_ms=cost_ms)
+    bench.work.close()
+
+    assert (name == threading.current_thread().name) is is_here
+
+
+async def test_no_more_computing_waits_than_the_limit() -> None:
+    """It shares the thread's queue with the calls."""
+    bench = Bench(limits=WorkLimits(waiting_max=1))
+    gate = threading.Event()
+    waiting = [
+        asyncio.create_task(bench.work.compute(lambda: gate.wait(10), cost_ms=9.0))
+        for _ in range(2)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(OverloadError):
+        await bench.work.compute(lambda: True, cost_ms=9.0)
+    gate.set()
+
+    assert await asyncio.gather(*waiting) == [True, True]
+    bench.work.close()
+
+
+async def test_work_that_raises_raises_here() -> None:
+    """Wherever it was done."""
+    bench = Bench()
+
+    def fail() -> None:
+        problem = "trip"
+        raise KeyError(problem)
+
+    for cost_ms in (0.1, 9.0):
+        with pytest.raises(KeyError, match="trip"):
+            await bench.work.compute(fail, cost_ms=cost_ms)
+    bench.work.close()

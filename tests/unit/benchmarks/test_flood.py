@@ -25,3 +25,19 @@ async def test_only_answers_with_200_are_throughput() -> None:
     assert counts["refused"] >= 1
     assert counts["errors"] >= 2
     assert counts["requests_per_s"] <= counts["answered"] / 0.03
+
+
+async def test_every_connection_can_ask_for_its_own() -> None:
+    """A flood of one context would be answered from one place and say nothing of sixteen."""
+    asked: set[bytes] = set()
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.add((await reader.readuntil(b"\r\n\r\n{}")).split(b" ")[1])
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(note, "127.0.0.1", 0)
+    async with server:
+        await flood(server.sockets[0].getsockname()[1], "/context-{}", b"{}", 3, 0.03)
+
+    assert asked == {b"/context-0", b"/context-1", b"/context-2"}

@@ -119,6 +119,8 @@ def test_a_repeated_key_does_nothing_again(store: Store) -> None:
         assert store.append("chat", messages=[FLIGHT], idempotency_key="k").version == 2
     with pytest.raises(KeyReusedError):
         store.append("chat", messages=[HELLO], idempotency_key="k")
+    made = {store.create(messages=[HELLO], idempotency_key="made").id for _ in range(2)}
+    assert len(made) == 1
 
 
 def test_ids_are_made_and_are_not_made_twice(store: Store) -> None:
@@ -300,3 +302,84 @@ def test_a_store_is_its_owners_alone(tmp_path: Path) -> None:
     """Contexts are private: nobody else on the machine may read them."""
     tierfold.open(tmp_path / "a" / "store").close()
     assert (tmp_path / "a" / "store").stat().st_mode & 0o077 == 0
+
+
+def test_no_question_is_answered_from_before_a_change_made_here(store: Store) -> None:
+    """A list written anew, a new title, another context of the same id: all are seen at once."""
+    document = Document(text="Old text.", title="Old title")
+    store.create("a", document=document)
+    assert "Old text." in store.fold("a").text
+    store.put("a", text="New text.")
+    assert store.fold("a").text.strip() == "New text."
+
+    store.delete("a")
+    store.create("a", messages=[HELLO])
+    assert store.fold("a").messages == (HELLO,)
+    store.put("a", messages=[FLIGHT])
+    assert store.fold("a").messages == (FLIGHT,)
+
+
+def test_a_context_that_has_ended_answers_no_question() -> None:
+    """Its time is over for what is held in memory too, however old an answer may be."""
+    wall = FakeWall(0)
+    with opened_with(wall) as store:
+        store.create("a", messages=[HELLO], ttl_s=1)
+        store.fold("a", freshness=Freshness(consistency="any"))
+        wall.ms += 1000
+        with pytest.raises(UnknownContextError):
+            store.fold("a", freshness=Freshness(consistency="any"))
+
+
+def test_an_append_that_was_stored_never_fails_afterwards() -> None:
+    """Where what is held in memory cannot be extended, it is read anew when somebody asks."""
+    settings = Settings(limits=Limits(messages_max=2))
+    with tierfold.open(":memory:", settings=settings) as store:
+        store.create("a", messages=[HELLO, FLIGHT])
+        store.fold("a")
+        assert store.append("a", messages=[HELLO]).items == 3
+
+
+def test_the_first_put_of_two_writers_is_no_conflict(store: Store) -> None:
+    """Where the context is made or deleted between look and change, it is looked at again."""
+    steps = store._parts.verbs.replace(
+        ContextKey("local", "a"), chat_contents(parse_messages([HELLO]))
+    )
+    looked = next(steps)
+    assert isinstance(looked, Ask)
+    assert isinstance(looked.operation, GetVersion)
+    create = steps.throw(UnknownContextError("a"))
+    assert isinstance(create, Ask)
+    assert isinstance(create.operation, Create)
+    again = steps.throw(ContextExistsError("a"))
+    assert isinstance(again, Ask)
+    assert isinstance(again.operation, GetVersion)
+
+
+def test_a_repeated_key_makes_one_context(store: Store) -> None:
+    """Without an id too: a client that asks again does not know which one it was given."""
+    first = store.create(messages=[HELLO], idempotency_key="k")
+    assert store.create(messages=[HELLO], idempotency_key="k").id == first.id
+    assert store.create(messages=[HELLO], idempotency_key="l").id != first.id
+    assert len(list(store)) == 2
+
+
+def test_a_document_that_is_put_brings_its_title(store: Store) -> None:
+    """As one that is created does."""
+    assert store.put("a", document=Document(text="x", title="Oslo")).title == "Oslo"
+
+
+def test_title_and_metadata_changed_at_once_are_both_kept(store: Store) -> None:
+    """They are stored as one: who changes one of them never undoes a change of the other."""
+    store.create("a", messages=[], title="old", metadata={"n": 0})
+    found, once = store.get, [True]
+
+    def get(id_: str) -> ContextInfo:
+        info = found(id_)
+        if once:
+            once.clear()
+            store.update("a", metadata={"n": 1})
+        return info
+
+    store.get = get  # type: ignore[method-assign]
+    store.update("a", title="new")
+    assert (found("a").title, found("a").metadata) == ("new", {"n": 1})

@@ -33,6 +33,28 @@ def test_a_tree_is_its_branches(rows: list[tuple[float, float]]) -> None:
     assert expected == pytest.approx(Forest.load(STORED).score(matrix).tolist())
 
 
+@given(
+    st.lists(st.tuples(st.floats(-2, 2, width=32), st.floats(-2, 2, width=32)), max_size=5),
+    st.sampled_from([("a",), ("b",), ("a", "b"), ()]),
+)
+def test_nodes_answered_before_the_question_change_no_score(
+    rows: list[tuple[float, float]], resting: tuple[str, ...]
+) -> None:
+    """Whichever features rest, the trees lead to the same leaves."""
+    matrix = np.array(rows, dtype=np.float32).reshape(-1, 2).T
+    split = Forest.load(STORED, resting=resting)
+    at_rest = split.at_rest({"a": matrix[0], "b": matrix[1]}, len(rows))
+
+    assert split.score(matrix).tolist() == Forest.load(STORED).score(matrix).tolist()
+    if rows and rows[0] == rows[-1]:  # what is the same for all units may come as a number
+        asked = {"a": matrix[0], "b": matrix[1]} | {
+            name: float(column[0])
+            for name, column in zip(("a", "b"), matrix, strict=True)
+            if len(set(column.tolist())) == 1
+        }
+        assert split.score_from(at_rest, asked).tolist() == split.score(matrix).tolist()
+
+
 def test_word_vectors_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full cache of vectors is dropped whole; the vectors stay the same."""
     monkeypatch.setattr(weights, "_WORD_LIMIT", 4)

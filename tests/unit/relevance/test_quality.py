@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.relevance.tables import table, tables
-from tierfold.relevance import WorkingSet, estimate_quality, rank_fast, smallest_budget
+from tierfold.relevance import (
+    WorkingSet,
+    estimate_quality,
+    rank_fast,
+    smallest_budget,
+)
+from tierfold.relevance import quality as room
+from tierfold.relevance.quality import facts_of, measures, prefixes
 from tierfold.text.table import UnitTable
 
 CALIBRATORS = st.sampled_from(["fast", "balanced"])
@@ -145,3 +152,19 @@ def test_framing_is_not_counted() -> None:
     kept = np.array([False, True, False])
 
     assert estimate_quality(working, ranking, kept, floor=0.9).expected == 1.0
+
+
+@given(tables(least=2), st.data())
+def test_one_selection_is_measured_like_many(units: UnitTable, data: st.DataObject) -> None:
+    """The estimate of a choice and the grid behind a floor are the same function."""
+    working = WorkingSet.build(units)
+    ranking = rank_fast(working, "school budget")
+    count = data.draw(st.integers(1, len(units) - 1))
+    kept = np.arange(len(units)) < count
+    probability = ranking.probability.astype(np.float64)
+    selections = prefixes(probability, units.tokens.astype(np.float64), np.array([count]))
+    rows = measures(selections, facts_of(working, probability))
+    weights = room._calibrator(ranking.calibrator)  # noqa: SLF001 - the same, one room down
+
+    estimate = estimate_quality(working, ranking, kept, floor=None)
+    assert estimate.expected == pytest.approx(float(weights.expected(rows)[0]), abs=1e-9)

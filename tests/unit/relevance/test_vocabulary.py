@@ -153,3 +153,13 @@ def test_arrays_are_integers() -> None:
     found = scan(["one two"], {})
 
     assert (np.dtype(np.int64), np.dtype(np.int64)) == (found.slot.dtype, found.word.dtype)
+
+
+@given(texts)
+def test_a_question_has_the_words_a_unit_of_the_same_text_has(text: str) -> None:
+    """Questions are read word by word, units all at once; both must mean the same."""
+    found = list(vocabulary.words_of(text))
+    pieces = dict.fromkeys(piece for words, _ in found for piece in words)
+
+    assert list(pieces) == list(dict.fromkeys(words_of(text)))
+    assert [name for _, name in found if name] == list(dict.fromkeys(names_of(text)))

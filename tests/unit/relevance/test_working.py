@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.relevance.tables import head, table, tables
 from tierfold.relevance import WorkingSet, rank_balanced, rank_fast
 from tierfold.relevance.index import Postings
+from tierfold.relevance.signals import STATIC
 from tierfold.text.table import UnitTable
 
 
@@ -91,3 +92,9 @@ def test_titles_count_for_every_unit_of_their_group() -> None:
 def test_size_counts_arrays(units: UnitTable) -> None:
     """A working set knows what it holds."""
     assert WorkingSet.build(units).size_bytes > 0
+
+
+@given(tables(least=1))
+def test_every_feature_that_rests_is_known_before_the_question(units: UnitTable) -> None:
+    """The trees answer for these ahead: one too few would be asked, one too many missing."""
+    assert set(WorkingSet.build(units).signals.static) == STATIC

@@ -5,7 +5,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from rocksdict import Options, Rdict
@@ -47,6 +49,65 @@ def test_a_durable_write_waits_for_the_disk(path: Path) -> None:
 
     assert durable - before == 5
     assert synced(values) == durable
+
+
+@dataclass
+class Failing:
+    """A database whose disk takes a log and then does not answer."""
+
+    database: Any
+
+    def flush_wal(self, *, sync: bool) -> None:
+        assert sync
+        problem = "IO error: While fsync: Input/output error"
+        raise OSError(problem)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.database, name)
+
+
+def test_a_write_whose_fsync_fails_is_not_acknowledged(path: Path) -> None:
+    """Whoever comes next opens the database anew: what counts is what the log has by then."""
+    values = RocksKeyValues(path)
+    values.write(one(b"a", b"1"))
+    opened = values._opened  # noqa: SLF001  # no disk here fails when it is asked to
+    assert opened is not None
+    values._opened = replace(opened, database=cast("Rdict", Failing(opened.database)))  # noqa: SLF001
+    scan = values.scan(Family.HEAD, b"")
+    opened = None
+    with pytest.raises(SetupError, match="Input/output error"):
+        values.write(one(b"b", b"2"))
+
+    with pytest.raises(ShardUnavailableError):
+        list(scan)
+    assert values.get(Family.HEAD, b"a") == b"1"
+    values.write(one(b"c", b"3"))
+    found = [key for key, _ in values.scan(Family.HEAD, b"")]
+    values.close()
+    again = [key for key, _ in RocksKeyValues(path).scan(Family.HEAD, b"")]
+    assert found == again
+    assert {b"a", b"c"} <= set(found)
+
+
+def test_readers_do_not_stop_while_a_write_waits_for_the_disk(path: Path) -> None:
+    """An fsync takes as long as the disk takes; reads go on in the meantime."""
+    values = RocksKeyValues(path)
+    values.write(one(b"a", b"1"))
+    opened = values._opened  # noqa: SLF001  # as above
+    assert opened is not None
+    read: list[bytes | None] = []
+
+    class Slow(Failing):
+        def flush_wal(self, *, sync: bool) -> None:
+            reader = threading.Thread(target=lambda: read.append(values.get(Family.HEAD, b"a")))
+            reader.start()
+            reader.join(10)
+            self.database.flush_wal(sync)
+
+    values._opened = replace(opened, database=cast("Rdict", Slow(opened.database)))  # noqa: SLF001
+    values.write(one(b"b", b"2"))
+    assert read == [b"1"]
+    values.close()
 
 
 def test_nothing_is_counted_unless_asked_for(path: Path) -> None:

@@ -9,6 +9,7 @@ from tierfold.errors import (
     TooLargeError,
     UnauthorizedError,
     UnknownStageError,
+    VersionConflictError,
 )
 from tierfold.wire import encode_event, problem_body
 
@@ -28,6 +29,7 @@ from tierfold.wire import encode_event, problem_body
         (UnauthorizedError(), 401, {}),
         (OverloadError(retry_after_s=2), 503, {}),
         (SetupError("no ray"), 500, {}),
+        (VersionConflictError("trip", asked=1, current=2), 412, {"current_version": 2}),
     ],
 )
 def test_every_error_has_a_problem_document(

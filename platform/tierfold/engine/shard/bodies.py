@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from tierfold.context.segment import PIECE_BYTES_MAX, Name, SegmentKind, joined, names_in
-from tierfold.engine.shard.blocks import Blocks, CodecOf
-from tierfold.engine.shard.keys import Place, name_prefix, reference_key
+from tierfold.engine.shard.blocks import Blocks, CodecOf, Found
+from tierfold.engine.shard.keys import Place, block_key, name_prefix, reference_key, stub_hash
 from tierfold.engine.shard.view import Stored
 from tierfold.errors import CorruptError
 from tierfold.ports import Family
@@ -129,7 +129,7 @@ class BodyReader:
     def _in_blocks(self, blocks: Mapping[int, Sequence[tuple[Name, int]]]) -> dict[Name, bytes]:
         bodies: dict[Name, bytes] = {}
         for number, entries in blocks.items():
-            found = self._blocks.get(self._tenant, number)
+            found = self._blocks.get(self._tenant, number) or self._put_this_round(number)
             if found is None:
                 continue
             self.reading.went_to(found.tier)
@@ -137,6 +137,13 @@ class BodyReader:
             for name, entry in entries:
                 bodies[name] = found.block.entry(entry)
         return bodies
+
+    def _put_this_round(self, number: int) -> Found | None:
+        """Return a block that is not on the disk yet: upkeep may seal in the round of a change."""
+        packed = self._stored.get(Family.BLOCK, block_key(self._tenant, number))
+        if packed is None or stub_hash(packed) is not None:
+            return None
+        return Found(self._codec_of(self._tenant).unpack(packed), "L3", len(packed))
 
 
 def _count_within(sizes: Iterable[int], bytes_max: int) -> int:

@@ -204,6 +204,10 @@ class Change:
         self._parts.heads.remember(self._key, data, info)
         return Changed(info=info)
 
+    def nothing(self, head: Head) -> Changed:
+        """Return a context that is already what the change would make of it."""
+        return Changed(info=self._info(head))
+
     def remove(self) -> None:
         """Delete the head and all keys that follow from it."""
         batch, context, old = self._batch, self._context, self.stored

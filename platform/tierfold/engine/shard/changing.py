@@ -181,6 +181,8 @@ def _replace(change: Change, operation: Replace, prepared: Prepared) -> Changed 
     change.require_shape(head, operation.shape)
     is_known = prepared.data == change.data
     if prepared.is_longer if is_known else _is_longer(head, operation):
+        if len(operation.names) == head.items:
+            return change.nothing(head)
         return _lengthened(change, head, operation, prepared.encoded)
     return _rewritten(change, head, operation, prepared)
 

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from threading import Condition, Lock
 from typing import Any, TypeVar
 
+from tierfold.engine.shard.settled import Settled
 from tierfold.engine.shard.view import View
-from tierfold.errors import OverloadError, ShardUnavailableError, TierfoldError
+from tierfold.errors import (
+    OverloadError,
+    ShardUnavailableError,
+    StorageFullError,
+    TierfoldError,
+)
 from tierfold.ports import Batch, KeyValues
 
 T = TypeVar("T")
@@ -40,6 +46,7 @@ class Committer:
     def __init__(self, values: KeyValues, *, steps_max: int, round_bytes_max: int) -> None:
         """Take at most `steps_max` steps into the queue, and about so many bytes into a round."""
         self._values = values
+        self.settled = Settled(values)
         self._steps_max = steps_max
         self._round_bytes_max = round_bytes_max
         self._mutex = Lock()
@@ -155,23 +162,40 @@ class Committer:
             self._is_led = False
             self._idle.notify_all()
 
-    def _commit(self, callers: Iterable[_Waiting]) -> None:
+    def _commit(self, callers: Sequence[_Waiting]) -> None:
         view = View(self._values)
         done = [(caller, [_evaluated(step, view) for step in caller.steps]) for caller in callers]
-        failed = self._written(view.changes)
+        failed = self._written(view)
         for caller, outcomes in done:
             caller.outcomes = outcomes if failed is None else [failed] * len(outcomes)
+        if isinstance(failed, StorageFullError):
+            self._make_lean(callers)
 
-    def _written(self, batch: Batch) -> Exception | None:
+    def _make_lean(self, callers: Iterable[_Waiting]) -> None:
+        """Of a round that found no room make the deletions, each on its own, until one fails."""
+        for caller in callers:
+            for at, step in enumerate(caller.steps):
+                view = View(self._values)
+                outcome = _evaluated(step, view)
+                if not view.changes.puts or not view.changes.is_lean:
+                    continue
+                if self._written(view) is not None:
+                    return
+                assert caller.outcomes is not None, "its round has failed"
+                caller.outcomes[at] = outcome
+
+    def _written(self, view: View) -> TierfoldError | None:
         """Make a round's changes durable; returns why that failed."""
-        if not batch.puts:
+        if not view.changes.puts:
             return None
+        self.settled.begin(view.changes, view.heads)
         try:
-            self._values.write(batch)
+            self._values.write(view.changes)
         except TierfoldError as error:
             return error
+        finally:
+            self.settled.end()
         return None
-
 
 def _evaluated(step: StepOf, view: View) -> Outcome:
     """Return a step's result or exception; only in the first case its changes count."""

@@ -53,6 +53,7 @@ class Core:
         self.reader = Reader(
             ReaderParts(
                 values=parts.values,
+                settled=parts.committer.settled,
                 bodies=bodies,
                 heads=heads,
                 wall=parts.wall,
@@ -60,7 +61,7 @@ class Core:
                 was_read=was_read,
             )
         )
-        self.listing = Listing(parts.values, self.reader)
+        self.listing = Listing(parts.committer.settled, self.reader)
 
     def load(self, tenant: str, digest: bytes) -> tuple[ContextInfo, tuple[bytes, ...]]:
         """Return a context's state now and the bodies of its items; counts as no read."""

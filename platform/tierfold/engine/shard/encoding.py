@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from tierfold.compression.lossless import Codec, content_kind
 from tierfold.context.segment import Item, Name, Segment
 
+# Looking at a row of 1 KB and packing it takes 14 us of the 100 an append takes, and saves it 400
+# bytes until it is sealed: at most half a minute or a block's worth of rows.
+_PLAIN_BYTES_MAX = 4096
+
 Frames = Mapping[Name, bytes]
 
 
@@ -53,5 +57,7 @@ def encoded(items: Iterable[Item], codec: Codec) -> Encoded:
 
 
 def frame_of(segment: Segment, codec: Codec) -> bytes:
-    """Return a segment's body as a row has it."""
+    """Return a segment's body as a row has it: short ones are packed when they are sealed."""
+    if len(segment.body) <= _PLAIN_BYTES_MAX:
+        return codec.plain(segment.body)
     return codec.frame(segment.body, content_kind(segment.body))

@@ -8,15 +8,16 @@ from tierfold.context.stored import ContextInfo
 from tierfold.engine.shard.keys import catalogue_key, split_tenant, tenant_prefix
 from tierfold.engine.shard.operations import GetInfo, ListContexts, Listed
 from tierfold.engine.shard.reading import Reader
+from tierfold.engine.shard.settled import Settled
 from tierfold.errors import CorruptError, UnknownContextError
-from tierfold.ports import Family, KeyValues
+from tierfold.ports import Family
 
 
 class Listing:
     """Lists contexts; for any thread."""
 
-    def __init__(self, values: KeyValues, reader: Reader) -> None:
-        self._values = values
+    def __init__(self, settled: Settled, reader: Reader) -> None:
+        self._settled = settled
         self._reader = reader
 
     def page(self, operation: ListContexts) -> Listed:
@@ -27,7 +28,7 @@ class Listing:
 
     def _present(self, operation: ListContexts) -> Iterator[ContextInfo]:
         tenant = operation.tenant
-        listed = self._values.scan(
+        listed = self._settled.scan(
             Family.CATALOGUE,
             tenant_prefix(tenant),
             after=catalogue_key(tenant, operation.after) if operation.after else b"",

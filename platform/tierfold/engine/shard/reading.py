@@ -24,6 +24,7 @@ from tierfold.engine.shard.operations import (
     ReadSince,
     Version,
 )
+from tierfold.engine.shard.settled import Settled
 from tierfold.errors import CorruptError, OverloadError, UnknownContextError, UnknownHandleError
 from tierfold.ports import Family, KeyValues, WallClock
 
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 _CHANGES_MAX = 16  # of a context while it is read: then it changes too fast to be read
 _RETRY_AFTER_S = 1
+_ROUND_S_MAX = 2.0  # that a read waits for the round which is just deleting what it reads
 
 
 class SharedSets(Protocol):
@@ -56,6 +58,7 @@ class ReaderParts:
     """What reads need."""
 
     values: KeyValues
+    settled: Settled
     bodies: Bodies
     heads: Heads
     wall: WallClock
@@ -187,16 +190,22 @@ class Reader:
             try:
                 return read(head, self._parts.bodies.reader(self._parts.values, tenant, digest))
             except CorruptError:
+                was_changing = self._is_changing(tenant, digest)
                 before = data
                 data, head = self._present(tenant, digest, id_)
-                if data == before:
+                if data == before and not was_changing:
                     raise
         raise OverloadError(retry_after_s=_RETRY_AFTER_S)
+
+    def _is_changing(self, tenant: str, digest: bytes) -> bool:
+        """Wait for the round that leaves the shown state behind; returns whether there is one."""
+        key = head_key(tenant, digest)
+        return self._parts.settled.wait(Family.HEAD, key, timeout_s=_ROUND_S_MAX)
 
     def _present(self, tenant: str, digest: bytes, id_: str | None) -> tuple[bytes, Head]:
         """Return a head and its bytes; raises UnknownContextError, also where its time is over."""
         key = head_key(tenant, digest)
-        data = self._parts.values.get(Family.HEAD, key)
+        data = self._parts.settled.get(Family.HEAD, key)
         head = None if data is None else self._parts.heads.head(key, data)
         if data is None or head is None or (id_ is not None and head.id != id_):
             raise UnknownContextError(id_ or digest.hex())

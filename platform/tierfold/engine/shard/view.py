@@ -36,6 +36,7 @@ class View:
         self._values = values
         self._changes = Batch()
         self._references: dict[bytes, dict[bytes, bytes | None]] = {}  # by tenant and name
+        self.heads: dict[tuple[Family, bytes], bytes | None] = {}  # read from the disk
 
     @property
     def changes(self) -> Batch:
@@ -51,10 +52,13 @@ class View:
 
     def get(self, family: Family, key: bytes) -> bytes | None:
         """Return a value, or None."""
-        changed = self._changes.puts
-        if changed and (family, key) in changed:
-            return changed[family, key]
-        return self._values.get(family, key)
+        changed, at = self._changes.puts, (family, key)
+        if changed and at in changed:
+            return changed[at]
+        value = self._values.get(family, key)
+        if family is Family.HEAD:
+            self.heads[at] = value
+        return value
 
     def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the values of some keys in their order."""
@@ -74,7 +78,7 @@ class View:
         changed = self._changed(family, prefix)
         if not changed:
             return stored
-        return _merged(stored, changed, after=after, descending=descending)
+        return merged(stored, changed, after=after, descending=descending)
 
     def _changed(self, family: Family, prefix: bytes) -> dict[bytes, bytes | None]:
         if not self._changes.puts:
@@ -92,7 +96,7 @@ def _is_name_prefix(prefix: bytes) -> bool:
     return len(prefix) > NAME_BYTES and len(prefix) == 1 + prefix[0] + NAME_BYTES
 
 
-def _merged(
+def merged(
     stored: Iterator[Row], changed: dict[bytes, bytes | None], *, after: bytes, descending: bool
 ) -> Iterator[Row]:
     """Yield stored rows with the changed ones put in their places and the deleted ones left out."""

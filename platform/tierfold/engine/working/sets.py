@@ -1,5 +1,6 @@
 """L0: working sets in this process's heap, bounded by bytes, the longest unused gone first."""
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -8,6 +9,8 @@ from typing import get_args
 from tierfold.context import Tokenizer
 from tierfold.context.identity import ContextKey
 from tierfold.engine.working.loaded import Loaded
+
+CHANGES_NOTED_MAX = 4096  # contexts whose last change is remembered; 1 MB
 
 _TOKENIZERS: tuple[Tokenizer, ...] = get_args(Tokenizer)
 
@@ -20,6 +23,22 @@ class Held:
 
     loaded: Loaded
     checked_ms: float  # on the monotonic clock of the process
+    is_current: bool = True  # else a change that was made from here is newer, or may be
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """The changes of one context that were made from here, the last of them."""
+
+    version: int
+    asked_ms: float
+    made_ms: float
+
+    def is_seen(self, held: Held) -> bool:
+        """Whether a working set has seen them: it was checked after them, or is what they made."""
+        if held.checked_ms >= self.made_ms:
+            return True
+        return held.checked_ms >= self.asked_ms and held.loaded.info.version >= self.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +58,8 @@ class WorkingSets:
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
         self._held: OrderedDict[_Key, Held] = OrderedDict()
+        self._noted: OrderedDict[ContextKey, _Noted] = OrderedDict()
+        self._forgotten = _Noted(0, -math.inf, -math.inf)  # stands for all that were noted before
         self._size_bytes = 0
         self._hits = 0
         self._misses = 0
@@ -53,7 +74,8 @@ class WorkingSets:
                 return None
             self._hits += 1
             self._held.move_to_end((key, tokenizer))
-            return held
+            is_current = self._noted.get(key, self._forgotten).is_seen(held)
+            return held if is_current else replace(held, is_current=False)
 
     def of(self, key: ContextKey) -> list[tuple[Tokenizer, Loaded]]:
         """Return the working sets of a context, one for each tokenizer; changes no order."""
@@ -85,6 +107,26 @@ class WorkingSets:
                 self._remove(next(iter(self._held)))
             return True
 
+    def changed(self, key: ContextKey, version: int, *, asked_ms: float, made_ms: float) -> None:
+        """Note a change that was made from here: what has not seen it is current no more.
+
+        Of changes that overlap the larger version is the later one.
+        """
+        with self._lock:
+            last = self._noted.get(key, self._forgotten)
+            noted = _Noted(
+                max(last.version, version),
+                max(last.asked_ms, asked_ms),
+                max(last.made_ms, made_ms),
+            )
+            self._note(key, noted)
+
+    def deleted(self, key: ContextKey, made_ms: float) -> None:
+        """Forget a context that was deleted from here, and what a question is still reading."""
+        with self._lock:
+            self._drop(key)
+            self._note(key, _Noted(0, made_ms, made_ms))
+
     def confirm(self, key: ContextKey, tokenizer: Tokenizer, checked_ms: float) -> None:
         """Note when home said that what is held is the newest version."""
         with self._lock:
@@ -95,8 +137,7 @@ class WorkingSets:
     def drop(self, key: ContextKey) -> None:
         """Forget a context."""
         with self._lock:
-            for tokenizer in _TOKENIZERS:
-                self._remove((key, tokenizer))
+            self._drop(key)
 
     @property
     def size_bytes(self) -> int:
@@ -117,6 +158,18 @@ class WorkingSets:
                 hits=self._hits,
                 misses=self._misses,
             )
+
+    def _drop(self, key: ContextKey) -> None:
+        for tokenizer in _TOKENIZERS:
+            self._remove((key, tokenizer))
+
+    def _note(self, key: ContextKey, noted: _Noted) -> None:
+        self._noted[key] = noted
+        self._noted.move_to_end(key)
+        if len(self._noted) > CHANGES_NOTED_MAX:
+            _, oldest = self._noted.popitem(last=False)
+            made_ms = max(oldest.made_ms, self._forgotten.made_ms)
+            self._forgotten = _Noted(0, made_ms, made_ms)
 
     def _remove(self, key: _Key) -> None:
         held = self._held.pop(key, None)

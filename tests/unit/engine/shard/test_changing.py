@@ -197,6 +197,20 @@ def test_a_longer_history_is_an_append() -> None:
     assert world.read("a") == [body_of(each) for each in CHAT[:103]]
 
 
+def test_a_list_that_is_there_already_is_no_change() -> None:
+    """Sending the same history again makes no version and no write; conditions still count."""
+    world = World()
+    made = world.create("a", CHAT[:100], keyed=keyed(b"make"))
+    world.wall.ms += 1000
+
+    assert world.replace("a", CHAT[:100]) == made
+    assert world.replace("a", CHAT[:100], if_version=1, keyed=keyed(b"again")) == made
+    assert world.head("a") == made.info.head
+    same = replacing("a", CHAT[:100])
+    assert world.fails(replace(same, if_version=2), VersionConflictError).current == 1
+    world.fails(replace(same, keyed=keyed(b"make", b"another!")), KeyReusedError)
+
+
 def test_replace_asks_for_the_bodies_it_lacks_and_leaves_nothing_behind() -> None:
     """What is here need not be sent; what is not is named, and until then nothing changes."""
     world = World()

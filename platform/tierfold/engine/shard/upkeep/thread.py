@@ -7,6 +7,7 @@ from typing import Protocol
 from tierfold.errors import ShardUnavailableError
 
 STEP_MS = 20.0  # at a time, then others may have the processor
+REST_S = 0.04  # between steps: callers that wait for their appends come first
 IDLE_S = 0.25
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,9 @@ class UpkeepThread:
 
     def _run(self) -> None:
         while not self._stops.is_set():
-            if not self._step():
+            if self._step():
+                self._stops.wait(REST_S)
+            else:
                 self._wakes.wait(IDLE_S)
             self._wakes.clear()
 

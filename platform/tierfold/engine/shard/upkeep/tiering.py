@@ -165,7 +165,7 @@ class Tiering:
             return
         try:
             info, bodies = self._contexts.load(*key)
-            loaded = build(info, bodies, tokenizer=tokenizer, limits=self._limits)
+            loaded = build(info, bodies, tokenizer=tokenizer, digest=key[1], limits=self._limits)
         except TierfoldError:  # gone, or damaged and named by whoever reads it
             self._forget(key)
             return

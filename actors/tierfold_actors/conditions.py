@@ -1,0 +1,45 @@
+"""Headers that say under which condition something is wanted (RFC 9110, section 13)."""
+
+import re
+
+from tierfold.errors import InvalidInputError
+
+_TAG = re.compile(r"(?:W/)?\"([^\"]*)\"")
+_VERSION = re.compile(r"[0-9]{1,18}")
+
+
+def if_match(header: str | None, *, expected: int | None = None) -> int | None:
+    """Return the version a change is meant for; `expected` is what the body says of it.
+
+    None is any version, as is `*`: a change of what is not there fails anyway. A tag that proxies
+    have weakened counts, since ours are versions.
+    """
+    if header is None or header.strip() == "*":
+        return expected
+    tag = _TAG.fullmatch(header.strip())
+    if tag is None or not _VERSION.fullmatch(tag[1]):
+        problem = 'must be the ETag of one version, such as "3", in its quotes'
+        raise InvalidInputError(problem, path="If-Match")
+    version = int(tag[1])
+    if expected is not None and expected != version:
+        problem = f"says version {version}, and `expected_version` in the body {expected}"
+        raise InvalidInputError(problem, path="If-Match")
+    return version
+
+
+def is_unchanged(header: str | None, etag: str) -> bool:
+    """Return whether `If-None-Match` names what we have."""
+    if header is None:
+        return False
+    return header.strip() == "*" or etag.strip('"') in _TAG.findall(header)
+
+
+def version_seen(header: str | None) -> int:
+    """Return the version that the caller has seen, 0 where it says none."""
+    if header is None:
+        return 0
+    text = header.strip().strip('"')
+    if not _VERSION.fullmatch(text):
+        problem = "must be the version of an earlier answer, a whole number"
+        raise InvalidInputError(problem, path="x-tierfold-version")
+    return int(text)

@@ -1,0 +1,68 @@
+"""What the routes stand on."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tierfold.config import Settings
+from tierfold.engine.verbs import Step, Verbs
+from tierfold.errors import KeyInFlightError
+from tierfold.ports import Clock, WallClock
+from tierfold_actors.arrival import BodyLedgers
+from tierfold_actors.async_driving import AsyncDriver
+from tierfold_actors.keys import Keyring
+from tierfold_actors.problems import NoStoreError
+from tierfold_actors.work import Work
+
+T = TypeVar("T")
+
+_LATENCIES_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreDesk:
+    """Stored contexts, as the routes reach them."""
+
+    verbs: Verbs
+    driver: AsyncDriver
+    wall: WallClock
+    new_id: Callable[[], str]
+    keys_in_flight: set[tuple[str, bytes]] = field(default_factory=set)
+    l0_latency_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
+
+    async def run(self, steps: Generator[Step, Any, T]) -> T:
+        """Drive a verb to its end."""
+        return await self.driver.run(steps)
+
+    @contextmanager
+    def in_flight(self, tenant: str, key: bytes) -> Iterator[None]:
+        """Hold an idempotency key while the block lasts; raises KeyInFlightError if it is held."""
+        entry = (tenant, key)
+        if entry in self.keys_in_flight:
+            raise KeyInFlightError
+        self.keys_in_flight.add(entry)
+        try:
+            yield
+        finally:
+            self.keys_in_flight.discard(entry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Everything the routes need."""
+
+    work: Work
+    ledgers: BodyLedgers
+    keyring: Keyring
+    clock: Clock
+    settings: Settings
+    version: str
+    store: StoreDesk | None = None
+
+    def require_store(self) -> StoreDesk:
+        """Return the store; raises NoStoreError where none was set up."""
+        if self.store is None:
+            raise NoStoreError
+        return self.store

@@ -1,0 +1,62 @@
+"""What a shard's tiers hold and what waits, as metrics of Ray's."""
+
+import threading
+from collections.abc import Callable
+
+from ray.util.metrics import Gauge
+
+from tierfold.engine.shard.operations import GetTiers, Operation, Result, TiersReport
+
+_INTERVAL_S = 10.0
+
+
+class TierGauges:
+    """The gauges of one shard."""
+
+    def __init__(self, shard: str) -> None:
+        self._shard = {"shard": shard}
+        self._unsealed = _gauge("tierfold_unsealed_bytes", "bytes that are in no block yet")
+        self._blocks = _gauge("tierfold_backlog_blocks", "blocks that L4 does not have yet")
+        self._contexts = _gauge("tierfold_backlog_contexts", "contexts changed since L4 has them")
+        self._sizes = _gauge("tierfold_tier_bytes", "bytes that a tier holds", "tier")
+        self._hits = _gauge("tierfold_tier_hits", "reads that ended in a tier", "tier")
+
+    def set(self, report: TiersReport) -> None:
+        """Show what a report says."""
+        self._unsealed.set(report.unsealed_bytes, self._shard)
+        self._blocks.set(report.backlog_blocks, self._shard)
+        self._contexts.set(report.backlog_contexts, self._shard)
+        for tier in report.tiers:
+            tags = {**self._shard, "tier": tier.tier}
+            self._sizes.set(tier.size_bytes, tags)
+            self._hits.set(tier.hits, tags)
+
+
+class GaugeThread:
+    """Asks a shard every few seconds and shows what it says, until it is closed."""
+
+    def __init__(self, ask: Callable[[tuple[Operation, ...]], list[Result]], shard: str) -> None:
+        self._ask = ask
+        self._gauges = TierGauges(shard)
+        self._is_closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"gauges-{shard}", daemon=True)
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Return whether it still asks."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Stop."""
+        self._is_closed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_closed.wait(_INTERVAL_S):
+            (report,) = self._ask((GetTiers(),))
+            if isinstance(report, TiersReport):
+                self._gauges.set(report)
+
+
+def _gauge(name: str, meaning: str, *tags: str) -> Gauge:
+    return Gauge(name, description=meaning, tag_keys=("shard", *tags))

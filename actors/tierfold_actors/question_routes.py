@@ -1,0 +1,99 @@
+"""Questions about stored contexts."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tierfold.context.identity import ContextKey
+from tierfold.context.source import ContextSource
+from tierfold.engine.verbs import Freshness, Ready
+from tierfold.wire import Question, parse_context_question, parse_question
+from tierfold_actors.answering import PARSED_BYTES_PER_MS, Call, ReadQuestion
+from tierfold_actors.conditions import version_seen
+from tierfold_actors.desk import StoreDesk
+from tierfold_actors.serving import Serving, call_of, guarded
+
+_CONTEXT_FIELD = b'"context_id"'
+
+
+class QuestionRoutes:
+    """One method per route, and one for questions that name contexts among their sources."""
+
+    def __init__(self, serving: Serving) -> None:
+        self.serving = serving
+
+    @guarded
+    async def process_context(self, request: Request) -> Response:
+        """Fold a stored context to what the question needs, inside the budget.
+
+        With `Accept: text/event-stream` every stage's answer is sent as an event, then the result.
+        """
+        tenant, store = self.serving.entered(request)
+        key = ContextKey(tenant, request.path_params["id"])
+        limits = self.serving.desk.settings.limits
+        async with self._call(request) as (call, held):
+            question = parse_context_question(call.body, limits, context=key.id)
+            ready = await self._ready(request, store, tenant, question)
+            response = await self._respond(call, question, ready, held)
+        account = ready.accounts[0]
+        response.headers["etag"] = f'"{account.version}"'
+        response.headers["x-tierfold-version"] = str(account.version)
+        response.headers["x-tierfold-tier"] = account.tier
+        return response
+
+    async def process_sources(
+        self, request: Request, tenant: str, call: Call, held: contextlib.ExitStack
+    ) -> Response:
+        """Answer a call of `POST /v1/process` whose body seems to name stored contexts."""
+        with held:
+            question = await self._parsed(call)
+            if not any(isinstance(source, ContextSource) for source in question.sources):
+                return await self.serving.response(call, held.pop_all())
+            store = self.serving.desk.require_store()
+            ready = await self._ready(request, store, tenant, question)
+            response = await self._respond(call, question, ready, held)
+        response.headers["x-tierfold-tier"] = max(account.tier for account in ready.accounts)
+        return response
+
+    def names_contexts(self, call: Call) -> bool:
+        """Return whether a body seems to name stored contexts; large ones may not."""
+        return not self.serving.desk.work.is_large(call) and _CONTEXT_FIELD in call.body
+
+    async def _parsed(self, call: Call) -> Question:
+        """Return the question of a body of up to 1 MiB: too much to parse between two turns."""
+        work, limits = self.serving.desk.work, self.serving.desk.settings.limits
+        cost_ms = len(call.body) / PARSED_BYTES_PER_MS
+        return await work.compute(lambda: parse_question(call.body, limits), cost_ms=cost_ms)
+
+    @contextlib.asynccontextmanager
+    async def _call(self, request: Request) -> AsyncGenerator[tuple[Call, contextlib.ExitStack]]:
+        with contextlib.ExitStack() as held:
+            body = held.enter_context(self.serving.small_body())
+            yield call_of(request, "process", await body.read(request)), held
+
+    async def _ready(
+        self, request: Request, store: StoreDesk, tenant: str, question: Question
+    ) -> Ready:
+        clock = self.serving.desk.clock
+        began_ms = clock.now_ms()
+        seen = version_seen(request.headers.get("x-tierfold-version"))
+        ready = await store.run(
+            store.verbs.ready(
+                tenant,
+                question.sources,
+                tokenizer=question.tokenizer,
+                freshness=Freshness(consistency=question.consistency, version_seen=seen),
+            )
+        )
+        if all(account.tier == "L0" for account in ready.accounts):
+            store.l0_latency_ms.append(clock.now_ms() - began_ms)
+        return ready
+
+    async def _respond(
+        self, call: Call, question: Question, ready: Ready, held: contextlib.ExitStack
+    ) -> Response:
+        read = ReadQuestion(question=question, ready=ready)
+        return await self.serving.response(replace(call, read=read), held.pop_all())

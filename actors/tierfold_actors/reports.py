@@ -1,0 +1,99 @@
+"""What was found and what the tiers hold, as documents."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tierfold.engine.shard.operations import Hits, TierReport, TiersReport
+from tierfold.engine.working import WorkingSetsReport
+
+Document = dict[str, Any]
+
+_SHARD_TIERS = ("L1", "L2", "L3", "L4")
+_SUMMED = ("size_bytes", "items", "hits")
+
+
+def search_body(found: Hits, ignored_fields: tuple[str, ...] = ()) -> Document:
+    """Return what was found, the best first."""
+    data = [
+        {
+            "context": hit.context,
+            "item": hit.item,
+            "score": round(hit.score, 4),
+            "text": hit.text,
+            "handle": hit.handle,
+        }
+        for hit in found.hits
+    ]
+    return {
+        "object": "list",
+        "data": data,
+        "segments_waiting": found.segments_waiting,
+        "ignored_fields": list(ignored_fields),
+    }
+
+
+def tiers_body(
+    reports: Sequence[TiersReport], l0: WorkingSetsReport, l0_latency_ms: Iterable[float]
+) -> Document:
+    """Return the tiers of each shard, of this process, and their sums."""
+    shards = [_shard(number, report) for number, report in enumerate(reports)]
+    here = _l0(l0, sorted(l0_latency_ms))
+    sums = [_sum(tier, shards) for tier in _SHARD_TIERS]
+    return {"shards": shards, "l0": here, "tiers": [here, *sums]}
+
+
+def _shard(number: int, report: TiersReport) -> Document:
+    return {
+        "shard": number,
+        "tiers": [_tier(tier) for tier in report.tiers],
+        "contexts": report.contexts,
+        "search_bytes": report.search_bytes,
+        "unsealed_bytes": report.unsealed_bytes,
+        "backlog": {"blocks": report.backlog_blocks, "contexts": report.backlog_contexts},
+        "object_store": {"url": report.object_store, "problem": report.object_store_problem},
+    }
+
+
+def _tier(tier: TierReport) -> Document:
+    return {
+        "tier": tier.tier,
+        "size_bytes": tier.size_bytes,
+        "limit_bytes": tier.limit_bytes,
+        "items": tier.items,
+        "hits": tier.hits,
+        "latency_ms": {"p50": tier.latency_ms_p50, "p99": tier.latency_ms_p99},
+    }
+
+
+def _l0(report: WorkingSetsReport, latency_ms: Sequence[float]) -> Document:
+    return {
+        "tier": "L0",
+        "size_bytes": report.size_bytes,
+        "limit_bytes": report.limit_bytes,
+        "items": report.items,
+        "hits": report.hits,
+        "misses": report.misses,
+        "latency_ms": {"p50": _quantile(latency_ms, 0.5), "p99": _quantile(latency_ms, 0.99)},
+    }
+
+
+def _sum(name: str, shards: Sequence[Document]) -> Document:
+    """Add up a tier of all shards; no latencies can be added, so the slowest shard's stand."""
+    tiers = [tier for shard in shards for tier in shard["tiers"] if tier["tier"] == name]
+    limits = [tier["limit_bytes"] for tier in tiers]
+    return {
+        "tier": name,
+        **{field: sum(tier[field] for tier in tiers) for field in _SUMMED},
+        "limit_bytes": None if None in limits else sum(limits),
+        "latency_ms": {
+            quantile: max(
+                (t["latency_ms"][quantile] for t in tiers if t["latency_ms"][quantile] is not None),
+                default=None,
+            )
+            for quantile in ("p50", "p99")
+        },
+    }
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float | None:
+    return round(ordered[int(share * (len(ordered) - 1))], 4) if ordered else None
