@@ -5,7 +5,8 @@ import math
 import re
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from benchmarks.flood import read_response
 
@@ -21,6 +22,7 @@ class Sample:
     ms: float
     handler_ms: float
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def free_port() -> int:
@@ -56,8 +58,13 @@ class Client:
             return Sample(status=0, ms=math.inf, handler_ms=0.0)
         ms = (time.perf_counter() - began) * 1000
         found = _HANDLER.search(headers.get("server-timing", ""))
-        handler_ms = float(found[1]) if found else 0.0
-        return Sample(status=status, ms=ms, handler_ms=handler_ms, body=body)
+        return Sample(
+            status=status,
+            ms=ms,
+            handler_ms=float(found[1]) if found else 0.0,
+            body=body,
+            headers=headers,
+        )
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""

@@ -67,7 +67,7 @@ def _cycles(folder: Path, cycles: int) -> dict[str, Any]:
         "durability",
         {"acknowledged": (range(1, cycles + 1), [row[2] for row in rows])},
         x_label="kills",
-        y_label="appends, each of them found again",
+        y_label="rows acknowledged",
     )
     return {"kills": cycles, "acknowledged": len(acknowledged), **totals}
 

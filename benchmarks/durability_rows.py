@@ -20,6 +20,7 @@ class Acknowledged:
     rows: dict[str, dict[int, str]] = field(default_factory=dict)  # context, index: hash
     last: dict[str, tuple[int, int]] = field(default_factory=dict)  # context: last append's run
 
+    anywhere: dict[str, list[str]] = field(default_factory=dict)  # context: hashes without a place
     doubled: int = 0  # rows in a place that was somebody else's: one of the two is lost
 
     def add(self, line: bytes) -> None:
@@ -31,13 +32,17 @@ class Acknowledged:
             self.doubled += rows.setdefault(index, hashed) != hashed
         self.last[context] = max(self.last.get(context, (0, 0)), (first, first + len(hashes)))
 
+    def add_anywhere(self, context: str, contents: Sequence[str]) -> None:
+        """Take an acknowledgement that does not say where: of a change that was made before."""
+        self.anywhere.setdefault(context, []).extend(map(hash_of, contents))
+
     def forget_appends(self) -> None:
         """Forget which rows came together: where there were no keys, none can be sent again."""
         self.last.clear()
 
     def __len__(self) -> int:
         """Return the number of acknowledged rows."""
-        return sum(map(len, self.rows.values()))
+        return sum(map(len, (*self.rows.values(), *self.anywhere.values())))
 
     def encode(self) -> bytes:
         """Return all of it as JSON."""
@@ -52,7 +57,7 @@ class Acknowledged:
             for context, each in told["rows"].items()
         }
         last = {context: tuple(run) for context, run in told["last"].items()}
-        return cls(rows=rows, last=last, doubled=told["doubled"])
+        return cls(rows=rows, last=last, anywhere=told["anywhere"], doubled=told["doubled"])
 
 
 def line_of(context: str, first: int, contents: Sequence[str]) -> bytes:

@@ -11,13 +11,13 @@ _VERSION = re.compile(r"[0-9]{1,18}")
 def if_match(header: str | None, *, expected: int | None = None) -> int | None:
     """Return the version a change is meant for; `expected` is what the body says of it.
 
-    None is any version, as is `*`: a change of what is not there fails anyway. A tag that proxies
-    have weakened counts, since ours are versions.
+    None is any version, as is `*` (`is_star`). A tag that proxies have weakened counts, since ours
+    are versions.
     """
-    if header is None or header.strip() == "*":
+    if header is None or is_star(header):
         return expected
     tag = _TAG.fullmatch(header.strip())
-    if tag is None or not _VERSION.fullmatch(tag[1]):
+    if tag is None or not _VERSION.fullmatch(tag[1]) or not int(tag[1]):
         problem = 'must be the ETag of one version, such as "3", in its quotes'
         raise InvalidInputError(problem, path="If-Match")
     version = int(tag[1])
@@ -27,11 +27,16 @@ def if_match(header: str | None, *, expected: int | None = None) -> int | None:
     return version
 
 
+def is_star(header: str | None) -> bool:
+    """Return whether a condition names whatever is there: `If-Match: *`, `If-None-Match: *`."""
+    return header is not None and header.strip() == "*"
+
+
 def is_unchanged(header: str | None, etag: str) -> bool:
     """Return whether `If-None-Match` names what we have."""
     if header is None:
         return False
-    return header.strip() == "*" or etag.strip('"') in _TAG.findall(header)
+    return is_star(header) or etag.strip('"') in _TAG.findall(header)
 
 
 def version_seen(header: str | None) -> int:

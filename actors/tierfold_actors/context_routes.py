@@ -1,5 +1,6 @@
 """Routes of contexts themselves: make, list, read, change, remove."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -7,8 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tierfold.context.identity import ContextKey, id_of_key
-from tierfold.context.segment import Segment
-from tierfold.context.stored import ContextInfo, about_segment
+from tierfold.context.stored import ContextInfo
 from tierfold.engine.contents import keyed
 from tierfold.engine.shard.operations import Changed, Keyed
 from tierfold.engine.verbs import Condition, Life
@@ -44,11 +44,11 @@ class ContextRoutes:
         tenant, store = self.serving.entered(request)
         given = request.headers.get("idempotency-key")
         async with read_write(self.serving, request, "create") as write:
-            about = self._about(write.title, write.metadata)
+            about = self.serving.about(write.title, write.metadata)
             key = ContextKey(tenant, _id(write.id, given, tenant, store))
             names = (*write.contents.names, *([about.name] if about else []))
             noted = keyed_or_made(store, given, "create", names, write.id, write.ttl_s)
-            with store.in_flight(tenant, noted.key):
+            with store.in_flight(key, noted.key):
                 changed = await store.run(
                     store.verbs.create(
                         key,
@@ -93,14 +93,13 @@ class ContextRoutes:
         """Change title, metadata, life or pin; what is left out stays as it is."""
         tenant, store = self.serving.entered(request)
         key = context_key(tenant, request)
-        with self.serving.small_body() as body:
-            patch = parse_patch(await body.read(request), self.serving.desk.settings.limits)
+        patch = await self.serving.parsed(request, parse_patch)
         version = if_match(request.headers.get("if-match"))
         given = request.headers.get("idempotency-key")
         said = (version, patch.title, patch.metadata, patch.ttl_s, patch.pinned_s)
         noted = keyed_or_made(store, given, "patch", (), *said)
         condition = Condition(if_version=version, keyed=noted)
-        with store.in_flight(tenant, noted.key):
+        with store.in_flight(key, noted.key):
             changed = await self._patched(store, key, patch, condition)
         response = context_body(changed.info, ignored_fields=patch.ignored_fields)
         headers = change_headers(changed.info, was_made_before=changed.was_made_before)
@@ -114,10 +113,6 @@ class ContextRoutes:
         version = if_match(request.headers.get("if-match"))
         await store.run(store.verbs.delete(key, version))
         return self.serving.json(request, deleted_body(key.id))
-
-    def _about(self, title: str, metadata: Any, *, is_kept: bool = False) -> Segment | None:
-        size_max = self.serving.desk.settings.store.metadata_bytes_max
-        return about_segment(title, metadata, size_bytes_max=size_max, is_kept=is_kept)
 
     async def _patched(
         self, store: StoreDesk, key: ContextKey, patch: ParsedPatch, condition: Condition
@@ -137,12 +132,12 @@ class ContextRoutes:
         """Make the change; title and metadata are stored as one, so one alone joins the other."""
         about = None
         if patch.title is not None and patch.metadata is not None:
-            about = self._about(patch.title, patch.metadata, is_kept=True)
+            about = self.serving.about(patch.title, patch.metadata, is_kept=True)
         elif patch.title is not None or patch.metadata is not None:
             info = await store.run(store.verbs.info(key))
             title = info.about.title if patch.title is None else patch.title
             metadata = info.about.metadata if patch.metadata is None else patch.metadata
-            about = self._about(title, metadata, is_kept=True)
+            about = self.serving.about(title, metadata, is_kept=True)
             if condition.if_version is None:
                 condition = replace(condition, if_version=info.version)
         steps = store.verbs.patch(key, about=about, life=_life(store, patch), condition=condition)
@@ -185,7 +180,8 @@ def _life(store: StoreDesk, patch: ParsedPatch) -> Life:
 
 
 def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * _SECOND_MS)
+    """Return whole milliseconds: 0 means something else, so the least above it is one."""
+    return None if seconds is None else math.ceil(round(seconds * _SECOND_MS, 3))
 
 
 def _is_descending(order: str) -> bool:

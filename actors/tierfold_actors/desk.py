@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tierfold.config import Settings
+from tierfold.context.identity import ContextKey
 from tierfold.engine.verbs import Step, Verbs
 from tierfold.errors import KeyInFlightError
 from tierfold.ports import Clock, WallClock
@@ -29,7 +30,7 @@ class StoreDesk:
     driver: AsyncDriver
     wall: WallClock
     new_id: Callable[[], str]
-    keys_in_flight: set[tuple[str, bytes]] = field(default_factory=set)
+    keys_in_flight: set[tuple[ContextKey, bytes]] = field(default_factory=set)
     l0_latency_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
 
     async def run(self, steps: Generator[Step, Any, T]) -> T:
@@ -37,9 +38,9 @@ class StoreDesk:
         return await self.driver.run(steps)
 
     @contextmanager
-    def in_flight(self, tenant: str, key: bytes) -> Iterator[None]:
-        """Hold an idempotency key while the block lasts; raises KeyInFlightError if it is held."""
-        entry = (tenant, key)
+    def in_flight(self, context: ContextKey, key: bytes) -> Iterator[None]:
+        """Hold a context's idempotency key while the block lasts; raises KeyInFlightError."""
+        entry = (context, key)
         if entry in self.keys_in_flight:
             raise KeyInFlightError
         self.keys_in_flight.add(entry)

@@ -29,8 +29,7 @@ class FindingRoutes:
     async def search(self, request: Request) -> Response:
         """Find items of all contexts by the words of a query, the best first."""
         tenant, store = self.serving.entered(request)
-        with self.serving.small_body() as body:
-            asked = parse_search(await body.read(request), self.serving.desk.settings.limits)
+        asked = await self.serving.parsed(request, parse_search)
         found = await store.run(store.verbs.search(tenant, asked.query, asked.limit))
         return self.serving.json(request, search_body(found, asked.ignored_fields))
 

@@ -62,10 +62,12 @@ class ItemRoutes:
             version = if_match(request.headers.get("if-match"), expected=write.expected_version)
             given = request.headers.get("idempotency-key")
             noted = keyed_or_made(store, given, route, write.contents.names, version)
-            condition = Condition(if_version=version, keyed=noted)
-            verb = store.verbs.append if route == "append" else store.verbs.replace
-            with store.in_flight(tenant, noted.key):
-                changed = await store.run(verb(key, write.contents, condition))
+            with store.in_flight(key, noted.key):
+                if route == "append":
+                    condition = Condition(if_version=version, keyed=noted)
+                    changed = await store.run(store.verbs.append(key, write.contents, condition))
+                else:
+                    changed = await self._put(request, key, write, Condition(if_version=version, keyed=noted))
         is_created = route == "put" and changed.info.version == 1
         return self.serving.json(
             request,

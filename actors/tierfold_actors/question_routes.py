@@ -1,6 +1,7 @@
 """Questions about stored contexts."""
 
 import contextlib
+import functools
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from tierfold.context.identity import ContextKey
 from tierfold.context.source import ContextSource
 from tierfold.engine.verbs import Freshness, Ready
 from tierfold.wire import Question, parse_context_question, parse_question
-from tierfold_actors.answering import PARSED_BYTES_PER_MS, Call, ReadQuestion
+from tierfold_actors.answering import Call, ReadQuestion
 from tierfold_actors.conditions import version_seen
 from tierfold_actors.desk import StoreDesk
 from tierfold_actors.serving import Serving, call_of, guarded
@@ -33,9 +34,9 @@ class QuestionRoutes:
         """
         tenant, store = self.serving.entered(request)
         key = ContextKey(tenant, request.path_params["id"])
-        limits = self.serving.desk.settings.limits
+        parse = functools.partial(parse_context_question, context=key.id)
         async with self._call(request) as (call, held):
-            question = parse_context_question(call.body, limits, context=key.id)
+            question = await self.serving.computed(call.body, parse)
             ready = await self._ready(request, store, tenant, question)
             response = await self._respond(call, question, ready, held)
         account = ready.accounts[0]
@@ -49,7 +50,7 @@ class QuestionRoutes:
     ) -> Response:
         """Answer a call of `POST /v1/process` whose body seems to name stored contexts."""
         with held:
-            question = await self._parsed(call)
+            question = await self.serving.computed(call.body, parse_question)
             if not any(isinstance(source, ContextSource) for source in question.sources):
                 return await self.serving.response(call, held.pop_all())
             store = self.serving.desk.require_store()
@@ -61,12 +62,6 @@ class QuestionRoutes:
     def names_contexts(self, call: Call) -> bool:
         """Return whether a body seems to name stored contexts; large ones may not."""
         return not self.serving.desk.work.is_large(call) and _CONTEXT_FIELD in call.body
-
-    async def _parsed(self, call: Call) -> Question:
-        """Return the question of a body of up to 1 MiB: too much to parse between two turns."""
-        work, limits = self.serving.desk.work, self.serving.desk.settings.limits
-        cost_ms = len(call.body) / PARSED_BYTES_PER_MS
-        return await work.compute(lambda: parse_question(call.body, limits), cost_ms=cost_ms)
 
     @contextlib.asynccontextmanager
     async def _call(self, request: Request) -> AsyncGenerator[tuple[Call, contextlib.ExitStack]]:

@@ -10,10 +10,14 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from tierfold.config import Limits
+from tierfold.context.segment import Segment
+from tierfold.context.stored import about_segment
 from tierfold.errors import OverloadError, TierfoldError
 from tierfold_actors.answering import (
     EVENT_MEDIA_TYPE,
     JSON_MEDIA_TYPE,
+    PARSED_BYTES_PER_MS,
     Call,
     Reply,
     Route,
@@ -26,6 +30,8 @@ from tierfold_actors.preferences import wait_ms
 from tierfold_actors.problems import InternalError
 from tierfold_actors.stream import EventResponse, events, first_shown
 from tierfold_actors.writes import WriteRoute
+
+T = TypeVar("T")
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _CLIENT_LEFT = 499  # nobody reads it; the access log does
@@ -62,6 +68,22 @@ class Serving:
     def small_body(self) -> Body:
         """Return room for a body that is parsed where it arrives, so that it must be small."""
         return Body(self.desk.ledgers, bytes_max=self.desk.settings.limits.inline_body_bytes_max)
+
+    async def parsed(self, request: Request, parse: Callable[[bytes, Limits], T]) -> T:
+        """Return what a small body says, parsed where it disturbs nobody."""
+        with self.small_body() as held:
+            return await self.computed(await held.read(request), parse)
+
+    async def computed(self, body: bytes, parse: Callable[[bytes, Limits], T]) -> T:
+        """Return what a body says: the shortest are parsed here, longer ones in the thread."""
+        limits = self.desk.settings.limits
+        cost_ms = len(body) / PARSED_BYTES_PER_MS
+        return await self.desk.work.compute(lambda: parse(body, limits), cost_ms=cost_ms)
+
+    def about(self, title: str, metadata: Any, *, is_kept: bool = False) -> Segment | None:
+        """Return title and metadata as they are stored; raises TooLargeError."""
+        size_max = self.desk.settings.store.metadata_bytes_max
+        return about_segment(title, metadata, size_bytes_max=size_max, is_kept=is_kept)
 
     async def response(self, call: Call, held: contextlib.ExitStack) -> Response:
         """Run a call and return its response; `held` is closed when all of it is sent."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from tierfold.config import Settings
 from tierfold.context.identity import ID_RANDOM_BITS, id_at
-from tierfold.context.identity import id_at
 from tierfold.engine import MonotonicClock
 from tierfold.engine.clock import UnixClock
 from tierfold.engine.verbs import Compute, Verbs
@@ -16,8 +15,6 @@ from tierfold_actors.async_driving import AsyncDriver, Link
 from tierfold_actors.desk import StoreDesk
 from tierfold_actors.store_plan import StorePlan
 from tierfold_actors.work import Work
-
-ID_RANDOM_BITS = 40
 
 
 def store_desk(plan: StorePlan, links: Sequence[Link], work: Work, settings: Settings) -> StoreDesk:

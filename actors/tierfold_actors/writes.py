@@ -93,5 +93,6 @@ def _changed(parsed: ParsedItems) -> Write:
     return Write(
         contents=contents_of(parsed.sent),
         ignored_fields=parsed.ignored_fields,
+        title=parsed.title,
         expected_version=parsed.expected_version,
     )

@@ -29,8 +29,11 @@ def message_item(message: Message, *, path: str = "") -> Item:
 
 
 def part_item(part: Part, *, path: str = "") -> Item:
-    """Return the item of a document's part; raises InvalidInputError for lone surrogates."""
-    role = (part.role or "").encode()
+    """Return the item of a document's part; raises InvalidInputError for what has no bytes."""
+    role = utf8(part.role or "", path=f"{path}.role")
+    if _NUL in role:
+        problem = "a role has no NUL in it: name a chat role, or none"
+        raise InvalidInputError(problem, path=f"{path}.role")
     return item(SegmentKind.PART, role + _NUL + utf8(part.text, path=f"{path}.text"))
 
 

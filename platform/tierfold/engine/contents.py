@@ -17,7 +17,6 @@ from tierfold.errors import InvalidInputError
 
 KEY_CHARACTERS_MAX = 255
 _HASH_BYTES = 8
-_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +76,6 @@ def keyed(
     said = "\x00".join((verb, *map(repr, conditions))).encode()
     fingerprint = _hash(said + b"\x00" + b"".join(names))
     return Keyed(key=_hash(key.encode("utf-8", "surrogatepass")), fingerprint=fingerprint)
-
-
-def id_of_key(key: str) -> str:
-    """Return the id of a context that is created without one under this idempotency key."""
-    said = key.encode("utf-8", "surrogatepass")
-    return f"ctx_{hashlib.blake2b(said, digest_size=_ID_BYTES).hexdigest()}"
 
 
 def _hash(data: bytes) -> bytes:

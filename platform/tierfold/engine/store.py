@@ -31,7 +31,6 @@ from tierfold.engine.contents import (
     Contents,
     chat_contents,
     document_contents,
-    id_of_key,
     keyed,
     part_contents,
     text_contents,
@@ -110,7 +109,7 @@ class Store:
         """Store a new context and return what is known of it; without an id it gets one.
 
         Give `messages` (an empty list begins a chat), `text` or `document`. With `ttl_s` it ends
-        that long after its last change.
+        that long after its last change. With a key a repetition does nothing again.
         """
         contents = self._contents(messages=messages, text=text, document=document)
         about = self._about(title or _title_of(document), metadata)
@@ -209,9 +208,7 @@ class Store:
             is_joined = title is None or metadata is None
             if_version = old.version if is_joined and if_version is None else if_version
         condition = Condition(if_version=if_version)
-        steps = self._parts.verbs.patch(
-            self._key(id), about=about, life=life, condition=condition
-        )
+        steps = self._parts.verbs.patch(self._key(id), about=about, life=life, condition=condition)
         return self._run(steps).info
 
     def delete(self, id: str, *, if_version: int | None = None) -> None:  # noqa: A002  # as above
@@ -360,10 +357,6 @@ class Store:
             return self._parts.new_id()
         return id_of_key(self.tenant, idempotency_key)  # asked again, it is the same context
 
-    def _new_id(self, idempotency_key: str | None) -> str:
-        """Return an id for a new context; under an idempotency key the same one each time."""
-        return self._parts.new_id() if idempotency_key is None else id_of_key(idempotency_key)
-
     def _life(self, ttl_s: float | None, pinned_s: float | None) -> Life:
         pinned_ms = _milliseconds(pinned_s)
         until = pinned_ms and self._parts.wall.unix_ms() + pinned_ms
@@ -372,6 +365,9 @@ class Store:
     def _about(
         self, title: str, metadata: Mapping[str, Any] | None, *, is_kept: bool = False
     ) -> Segment | None:
+        if metadata is not None and not isinstance(metadata, Mapping):
+            problem = f"must be an object with names and values, not {type(metadata).__name__}"
+            raise InvalidInputError(problem, path="metadata")
         size_max = self._settings.store.metadata_bytes_max
         return about_segment(title, metadata or {}, size_bytes_max=size_max, is_kept=is_kept)
 
@@ -394,18 +390,26 @@ class Store:
         if document is not None:
             return document_contents(document_of(document))
         if parts is not None:
-            return part_contents([_part(part) for part in parts])
-        return text_contents(str(text))
+            return part_contents([_part(part, f"parts[{at}]") for at, part in enumerate(parts)])
+        return text_contents(_text(text, "text"))
 
 
-def _part(part: PartInput) -> Part:
+def _part(part: PartInput, path: str) -> Part:
     match part:
-        case Part():
-            return part
-        case str():
-            return Part(text=part)
+        case Part(text=text, role=role):
+            pass
+        case Mapping():
+            text, role = part.get("text"), part.get("role")
         case _:
-            return Part(text=str(part["text"]), role=part.get("role"))
+            text, role = part, None
+    return Part(text=_text(text, path), role=None if role is None else _text(role, f"{path}.role"))
+
+
+def _text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        problem = f"must be a text, not {type(value).__name__}"
+        raise InvalidInputError(problem, path=path)
+    return value
 
 
 def _title_of(document: DocumentInput | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tierfold.config import Limits, StoreLimits
 from tierfold.context import Source, Tokenizer
+from tierfold.context.canonical import utf8
 from tierfold.context.handle import Handle
 from tierfold.context.identity import ContextKey, require_tenant
 from tierfold.context.manifest import NO_CHAIN, chained
@@ -49,7 +50,12 @@ from tierfold.engine.shard.operations import (
 )
 from tierfold.engine.steps import Ask, AskAll, Compute, Step, require_result
 from tierfold.engine.working import Loaded, WorkingSets
-from tierfold.errors import ContextExistsError, TooLargeError, UnknownContextError
+from tierfold.errors import (
+    ContextExistsError,
+    InvalidInputError,
+    TooLargeError,
+    UnknownContextError,
+)
 from tierfold.ports import Clock, WallClock
 
 __all__ = [
@@ -135,7 +141,7 @@ class Verbs:
             pinned_until_ms=life.pinned_until_ms or 0,
             keyed=keyed,
         )
-        changed: Changed = yield from self._change(create)
+        changed: Changed = yield from self._change(create, self._clock.now_ms())
         return changed
 
     def append(
@@ -152,7 +158,7 @@ class Verbs:
             keyed=condition.keyed,
         )
         asked_ms = self._clock.now_ms()
-        changed: Changed = yield from self._change(append)
+        changed: Changed = yield from self._change(append, asked_ms)
         yield from self._questions.follow(key, changed, items, asked_ms)
         return changed
 
@@ -192,7 +198,8 @@ class Verbs:
             return (yield from self.create(key, contents, about=about, keyed=condition.keyed))
         added = contents.items[version.items :]
         is_longer = chained(NO_CHAIN, contents.names[: version.items]) == version.chain
-        changed = yield from self._sent(key, contents, condition, added if is_longer else ())
+        sent = added if is_longer else ()
+        changed = yield from self._sent(key, contents, condition, sent, asked_ms)
         if is_longer:
             yield from self._questions.follow(key, changed, added, asked_ms)
         return changed
@@ -203,6 +210,7 @@ class Verbs:
         contents: Contents,
         condition: Condition,
         sent: tuple[Item, ...],
+        asked_ms: float,
     ) -> Generator[Step, Any, Changed]:
         """Send the list with these items; where the shard lacks others, once more with those."""
         while True:
@@ -215,7 +223,7 @@ class Verbs:
                 if_version=condition.if_version,
                 keyed=condition.keyed,
             )
-            answer: Changed | Need = yield from self._change(operation)
+            answer: Changed | Need = yield from self._change(operation, asked_ms)
             if isinstance(answer, Changed):
                 return answer
             missing = set(answer.names)
@@ -239,13 +247,14 @@ class Verbs:
             if_version=condition.if_version,
             keyed=condition.keyed,
         )
-        changed: Changed = yield from self._change(patch)
+        changed: Changed = yield from self._change(patch, self._clock.now_ms())
         return changed
 
-    def _change(self, operation: Create | Append | Replace | Patch) -> Generator[Step, Any, Any]:
+    def _change(
+        self, operation: Create | Append | Replace | Patch, asked_ms: float
+    ) -> Generator[Step, Any, Any]:
         """Have a change made; no working set that is older answers a question here after it."""
         key = operation.context
-        asked_ms = self._clock.now_ms()
         answer: Changed | Need = yield Ask(key.slot, operation)
         if isinstance(answer, Changed):
             made_ms, version = self._clock.now_ms(), answer.info.version
@@ -275,6 +284,9 @@ class Verbs:
 
         With `bytes_max` the range ends before the item that would pass it, behind one at least.
         """
+        if start < 0 or (stop is not None and stop < 0):
+            problem = f"items are counted from 0, and there is none before that: {start}, {stop}"
+            raise InvalidInputError(problem, path="start" if start < 0 else "stop")
         operation = ReadItems(context=key, start=start, stop=stop, bytes_max=bytes_max)
         items: Items = yield Ask(key.slot, operation)
         return items
@@ -289,9 +301,11 @@ class Verbs:
     def listing(
         self, tenant: str, *, after: str = "", limit: int = 20, descending: bool = False
     ) -> Generator[Step, Any, Listed]:
-        """List a tenant's contexts by id; one page."""
+        """List a tenant's contexts by id, one page; `after` is the last id of the one before."""
         require_tenant(tenant)
-        limit = min(limit, self._store.page_max)
+        if after:
+            ContextKey(tenant, after)  # what could not be an id is no place to go on from
+        limit = self._page(limit)
         pages: list[Listed] = yield AskAll(
             ListContexts(tenant=tenant, after=after, limit=limit, descending=descending)
         )
@@ -306,7 +320,8 @@ class Verbs:
     def search(self, tenant: str, query: str, limit: int = 10) -> Generator[Step, Any, Hits]:
         """Find a tenant's segments by the words of a query."""
         require_tenant(tenant)
-        limit = min(limit, self._store.page_max)
+        utf8(query, path="query")
+        limit = self._page(limit)
         found: list[Hits] = yield AskAll(Search(tenant=tenant, query=query, limit=limit))
         return Hits(
             hits=tuple(sorted(_all_hits(found), key=_by_score)[:limit]),
@@ -343,6 +358,13 @@ class Verbs:
     ) -> Generator[Step, Any, tuple[Loaded, ReadAccount]]:
         """Return a context's working set, as fresh as asked; the account says where it was."""
         return self._questions.working(key, tokenizer, freshness)
+
+    def _page(self, limit: int) -> int:
+        """Return how many entries an answer has at most; raises InvalidInputError for none."""
+        if limit < 1:
+            problem = f"must be at least 1, not {limit}"
+            raise InvalidInputError(problem, path="limit")
+        return min(limit, self._store.page_max)
 
     def _require_storable(self, items: tuple[Item, ...]) -> None:
         for index, item in enumerate(items):

@@ -36,7 +36,7 @@ class Densities:
         if self._by_frame is None:
             self._by_frame = self._in_frames()
         unpaid = owed_above(stock, paid)
-        places = self._by_frame[unpaid[stock.frame[self._by_frame]] > 0]
+        places = self._by_frame[unpaid.take(stock.frame.take(self._by_frame)) > 0]
         key = self._own.copy()
         if len(places):
             key[places] = self._bundled(places, unpaid)
@@ -46,7 +46,7 @@ class Densities:
         """Return the units that stand in frames, frame by frame, the densest first."""
         stock = self._problem.stock
         places = in_order(self._own, stock.needing_frame)
-        frame = stock.frame[places]
+        frame = stock.frame.take(places)
         if len(stock.frame_parent) <= _RADIX_MAX:
             frame = frame.astype(np.uint16)
         return places[np.argsort(frame, kind="stable")]
@@ -54,20 +54,20 @@ class Densities:
     def _bundled(self, places: IntArray, unpaid: IntArray) -> FloatArray:
         """Return the keys of units that stand frame by frame, the densest first."""
         stock = self._problem.stock
-        frame = stock.frame[places]
+        frame = stock.frame.take(places)
         first = np.concatenate(([0], (frame[1:] != frame[:-1]).nonzero()[0] + 1))
         sizes = np.concatenate((first[1:], [len(places)])) - first
         place = np.arange(len(places))
-        value = _running_sum(self._problem.value[places].astype(np.float64), first, sizes)
-        tokens = _running_sum(np.maximum(stock.tokens[places], 1.0), first, sizes)
+        value = _running_sum(self._problem.value.take(places).astype(np.float64), first, sizes)
+        tokens = _running_sum(np.maximum(stock.tokens.take(places), 1.0), first, sizes)
         # The exponent rewards short units; a bundle is judged as if its frame were spread over it.
         average = tokens / (place - np.repeat(first - 1, sizes))
-        bundle = value / (tokens + unpaid[frame]) * average ** (1.0 - self._exponent)
+        bundle = value / (tokens + unpaid.take(frame)) * average ** (1.0 - self._exponent)
         best_of_frame = np.maximum.reduceat(bundle, first)
         best = np.repeat(best_of_frame, sizes)
         last_best = np.maximum.reduceat(np.where(bundle == best, place, -1), first)
         in_bundle = place <= np.repeat(last_best, sizes)
-        return np.where(in_bundle, best, np.minimum(self._own[places], best))
+        return np.where(in_bundle, best, np.minimum(self._own.take(places), best))
 
 
 def in_order(key: FloatArray, units: IntArray) -> IntArray:
@@ -75,7 +75,9 @@ def in_order(key: FloatArray, units: IntArray) -> IntArray:
 
     Key and place in one integer make every value distinct, so the fastest sort is stable.
     """
-    bits = np.maximum(key[units], 0).astype(np.float32).view(np.uint32)  # orders as the floats do
+    bits = (
+        np.maximum(key.take(units), 0).astype(np.float32).view(np.uint32)
+    )  # orders as the floats do
     composed = (~bits).astype(np.uint64) << np.uint64(_PLACE_BITS) | units.astype(np.uint64)
     composed.sort()
     return (composed & np.uint64((1 << _PLACE_BITS) - 1)).astype(np.int32)

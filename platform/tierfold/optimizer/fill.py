@@ -32,20 +32,20 @@ class Filling:
     def take_all(self, order: IntArray) -> list[int]:
         """Add what fits, in order; return what was added."""
         added: list[int] = []
-        rest = order
-        while len(rest := self._candidates(rest)):
-            place = self._take_first(rest[:_MISSES_MAX])
+        units, prices = self._candidates(order)
+        while len(units):
+            place = self._take_first(units[:_MISSES_MAX].tolist(), prices)
             if place is None:
                 break
-            added.append(int(rest[place]))
-            rest = rest[place + 1 :]
+            added.append(int(units[place]))
+            units, prices = self._candidates(units[place + 1 :])
         return added
 
-    def _take_first(self, order: IntArray) -> int | None:
-        """Add the first unit that fits and return its place in the order."""
-        for place, unit in enumerate(order.tolist()):
+    def _take_first(self, units: list[int], prices: IntArray) -> int | None:
+        """Add the first unit that fits and return its place."""
+        for place, unit in enumerate(units):
             frames = self._frames_needed(unit)
-            tokens = self._tokens_with(unit, frames)
+            tokens = self._tokens_with(unit, frames, int(prices[place]))
             if tokens <= self.budget:
                 self.tokens = tokens
                 self.kept[unit] = True
@@ -53,23 +53,29 @@ class Filling:
                 return place
         return None
 
-    def _candidates(self, order: IntArray) -> IntArray:
-        """Return those that may fit: exactly those, where no frame has text of its own."""
+    def _candidates(self, order: IntArray) -> tuple[IntArray, IntArray]:
+        """Return those that may fit, and what each adds if no frame it needs has text of its own.
+
+        Where no frame has any, all of them fit.
+        """
         stock, room = self._stock, self.budget - self.tokens
-        near = order[stock.cheapest[order] <= room]
+        near = order[stock.cheapest.take(order) <= room]
         near = near[~self.kept[near]]
-        if not len(near):
-            return near
         if not len(self._opened):
-            return near[stock.tokens[near] + self._gap_changes(near) <= room]
+            price = stock.tokens[near] + self._gap_changes(near)
+            is_near = price <= room
+            return near[is_near], price[is_near]
         owed = np.append(owed_above(stock, self._opened), 0)  # the last one is for NO_FRAME
         near = near[stock.cheapest[near] + owed[stock.frame[near]] <= room]
         price = stock.tokens[near] + self._gap_changes(near) + owed[stock.frame[near]]
-        if stock.gaps_closed_max > 1:
-            closed_by_frame = (stock.gaps_closed_max - 1) * stock.gap_tokens[near]
-            price -= np.where(self._waits_for_frame(near), closed_by_frame, 0)
-        fitting: IntArray = near[price <= room]
-        return fitting
+        is_near = price - self._closed_by_frames(near) <= room
+        return near[is_near], price[is_near]
+
+    def _closed_by_frames(self, units: IntArray) -> IntArray:
+        """Return the most marker tokens that the own text of a unit's frames can save."""
+        closed = (self._stock.gaps_closed_max - 1) * self._stock.gap_tokens[units]
+        saved: IntArray = np.where(self._waits_for_frame(units), closed, 0)
+        return saved
 
     def _waits_for_frame(self, units: IntArray) -> BoolArray:
         frame = self._stock.frame[units]
@@ -86,15 +92,14 @@ class Filling:
         changes: IntArray = change * stock.gap_tokens[units]
         return changes
 
-    def _tokens_with(self, unit: int, frames: list[int]) -> int:
-        stock = self._stock
-        if frames and stock.frame_has_text[frames].any():
-            self.kept[unit] = True
-            tokens = cost(stock, self.kept)
-            self.kept[unit] = False
-            return tokens
-        price = int(stock.tokens[unit]) + int(self._gap_changes(np.array([unit]))[0])
-        return self.tokens + price + sum(int(stock.frame_tokens[frame]) for frame in frames)
+    def _tokens_with(self, unit: int, frames: list[int], price: int) -> int:
+        """Return what the choice costs with one more unit."""
+        if not frames or not self._stock.frame_has_text[frames].any():
+            return self.tokens + price
+        self.kept[unit] = True
+        tokens = cost(self._stock, self.kept)
+        self.kept[unit] = False
+        return tokens
 
     def _frames_needed(self, unit: int) -> list[int]:
         needed = []

@@ -125,7 +125,7 @@ def _runs(
         scores.lexical_of_runs(question, runs),
         scores.cosine_of_runs(positive, signals, runs),
         scores.best_of_runs(fused, runs),
-        fused[runs.start][runs.owner],
+        fused[runs.start].take(runs.owner),
     )
     return dict(zip(keys, values, strict=True))
 

@@ -153,7 +153,7 @@ def estimate_quality(
         return Quality(expected=1.0, p_floor=1.0)
     if not count:
         return Quality(expected=0.0, p_floor=float(no_floor))
-    probability = ranking.probability[free.places].astype(np.float64)
+    probability = ranking.probability.take(free.places).astype(np.float64)
     selection = _selection(probability, free, kept_free)
     rows = measures(selection, facts_of(working, probability))
     calibrator = _calibrator(ranking.calibrator)

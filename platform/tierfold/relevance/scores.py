@@ -34,7 +34,7 @@ def lexical_of_runs(question: Question, runs: Runs) -> DoubleArray:
     idf = np.log1p((len(runs) - holders + 0.5) / (holders + 0.5))
     gain = _saturated(count, _length_norm(runs.length)[owner]) * idf[term]
     score = summed(owner, gain, len(runs))
-    return scaled(score)[runs.owner]
+    return scaled(score).take(runs.owner)
 
 
 def coverage(question: Question, n: int) -> DoubleArray:
@@ -58,19 +58,19 @@ def echo(question: Question, postings: Postings) -> DoubleArray:
 def cosine(vector: DoubleArray, postings: Postings, signals: Signals) -> DoubleArray:
     """Cosine of a unit-length vector with every unit, from the postings alone."""
     match = postings.matches(vector.astype(np.float32))
-    return sums_of_units(signals.weight * match[postings.word], postings) / signals.norm
+    return sums_of_units(signals.weight * match.take(postings.word), postings) / signals.norm
 
 
 def cosine_of_runs(similarity: DoubleArray, signals: Signals, runs: Runs) -> DoubleArray:
     """Cosine of each run as a whole, scaled, given back for each unit."""
     total = np.add.reduceat(similarity * signals.norm, runs.start)
     length = np.add.reduceat(signals.norm, runs.start)
-    return scaled(total / length)[runs.owner]
+    return scaled(total / length).take(runs.owner)
 
 
 def best_of_runs(score: DoubleArray, runs: Runs) -> DoubleArray:
     """Best score inside each run, scaled, given back for each unit."""
-    return scaled(np.maximum.reduceat(score, runs.start))[runs.owner]
+    return scaled(np.maximum.reduceat(score, runs.start)).take(runs.owner)
 
 
 def summed(owner: LongArray, values: DoubleArray, count: int) -> DoubleArray:
@@ -99,8 +99,10 @@ def neighbours(score: DoubleArray, reach: int) -> dict[int, DoubleArray]:
 def standard(score: DoubleArray) -> DoubleArray:
     """Return the distance from the mean in standard deviations."""
     count = max(len(score), 1)
-    distance = score - np.add.reduce(score) / count
-    return distance / (math.sqrt(np.add.reduce(distance * distance) / count) + _TINY)
+    distance = score - float(np.add.reduce(score)) / count
+    deviation = math.sqrt(float(np.add.reduce(distance * distance)) / count)
+    standardised: DoubleArray = distance / (deviation + _TINY)
+    return standardised
 
 
 def smoothed(score: DoubleArray, radius: int, running: DoubleArray | None = None) -> DoubleArray:

@@ -1,5 +1,6 @@
 """Bodies that make and change stored contexts, and what a query string may say of them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,6 +15,8 @@ from tierfold.wire.message import MessageField
 from tierfold.wire.process import DocumentModel, PartModel, document_of, require_one
 
 SECONDS_MAX = 1e9  # 31 years
+
+_WHOLE = re.compile(r"-?[0-9]+")  # `int` takes 1_0 too
 
 Seconds = Annotated[StrictFloat | StrictInt, Field(ge=0, le=SECONDS_MAX)]
 
@@ -108,6 +111,7 @@ class ParsedItems:
     sent: SentItems
     expected_version: int | None
     ignored_fields: tuple[str, ...]
+    title: str = ""  # of a document, where it is made by being put
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,7 @@ def parse_put(body: bytes | Json, limits: Limits) -> ParsedItems:
         sent=SentItems(messages=_rows(model.messages), text=model.text, document=document),
         expected_version=None,
         ignored_fields=tuple(unknown_fields(model)),
+        title="" if document is None else document.title,
     )
 
 
@@ -177,10 +182,8 @@ def parse_whole(text: str | None, *, name: str, default: int, between: tuple[int
     if text is None:
         return default
     lowest, highest = between
-    try:
-        value = int(text) if len(text) <= len(str(highest)) + 1 else highest + 1
-    except ValueError:
-        value = highest + 1
+    is_whole = _WHOLE.fullmatch(text) and len(text) <= len(str(highest)) + 1
+    value = int(text) if is_whole else highest + 1
     if not lowest <= value <= highest:
         problem = f"must be a whole number from {lowest} to {highest}"
         raise InvalidInputError(problem, path=name)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from tierfold.config import Limits
 from tierfold.context import (
@@ -106,7 +106,7 @@ class QuestionModel(_Listed):
     model: str = Field(
         default="none", description="whose token price the bill uses; `none` is free"
     )
-    bypass: bool = Field(default=False, description="answer with the input")
+    bypass: StrictBool = Field(default=False, description="answer with the input")
     consistency: Consistency = Field(
         default="session", description="how old a stored context may be for this question"
     )

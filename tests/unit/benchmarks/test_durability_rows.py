@@ -85,7 +85,10 @@ def test_an_account_survives_its_encoding() -> None:
     for line in (line_of("c", 2, ["a"]), line_of("c", 0, ["b", "c"]), line_of("d", 0, ["e"])):
         acknowledged.add(line)
 
+    acknowledged.add_anywhere("d", ["f"])
+
     assert Acknowledged.decode(acknowledged.encode()) == acknowledged
+    assert len(acknowledged) == 5
     assert acknowledged.last == {"c": (2, 3), "d": (0, 1)}
 
 
@@ -101,6 +104,7 @@ def test_a_check_finds_a_lost_row_and_a_replay_that_did_nothing(tmp_path: Path) 
     sound = check(tmp_path / "store", told)
     last = told.last["c0"]
     told.rows["c0"][last[1]] = hash_of("never stored")
+    told.add_anywhere("c0", [appends(1)[0][0], "never stored either"])
 
     assert sound == {"lost": 0, "torn": 0, "unacknowledged": 0, "replayed": 0}
-    assert check(tmp_path / "store", told)["lost"] == 1
+    assert check(tmp_path / "store", told)["lost"] == 2

@@ -46,6 +46,14 @@ def test_a_frame_gives_its_body_back_and_costs_at_most_a_byte(
     assert len(frame) <= len(body) + 1
 
 
+@given(body=bodies)
+def test_a_plain_frame_is_the_body_behind_a_lead(body: bytes) -> None:
+    """What is packed later anyway costs nothing now, and reads like any frame."""
+    assert Codec.plain(body)[1:] == body
+    assert TENANT.unframe(Codec.plain(body)) == body
+    assert TENANT.dictionary_of(Codec.plain(body)) is None
+
+
 @given(codec=codecs, many=st.lists(bodies, max_size=20), kind=kinds, tier=tiers)
 def test_a_block_gives_every_body_back(
     codec: Codec, many: list[bytes], kind: ContentKind, tier: Tier

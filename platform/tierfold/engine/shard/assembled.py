@@ -141,7 +141,13 @@ def _search(parts: ShardParts, core: Core) -> SearchIndex | None:
     if not parts.has_search:
         parts.values.drop(Family.SEARCH)  # or it would seem complete when it is switched on again
         return None
-    return SearchIndex(parts.values, core.bodies, clock=parts.clock, wall=parts.wall)
+    return SearchIndex(
+        parts.values,
+        core.bodies,
+        clock=parts.clock,
+        wall=parts.wall,
+        settled=core.parts.committer.settled,
+    )
 
 
 def _source(parts: ShardParts, state: State) -> ObjectSource | None:

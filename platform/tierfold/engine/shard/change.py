@@ -177,8 +177,8 @@ class Change:
 
     def add_segments(self, segments: Iterable[Segment]) -> None:
         """Refer to pages, spines or what the caller says of the context."""
-        codec = self._parts.codec_of(self._context.tenant)
         for segment in segments:
+            codec = self._parts.codec_of(self._context.tenant)
             self.referring.add(segment.name, frame_of(segment, codec))
 
     def changed(self, head: Head, keyed: Keyed | None = None) -> Head:

@@ -197,6 +197,7 @@ class Committer:
             self.settled.end()
         return None
 
+
 def _evaluated(step: StepOf, view: View) -> Outcome:
     """Return a step's result or exception; only in the first case its changes count."""
     batch = Batch()

@@ -18,8 +18,8 @@ from tierfold.relevance import WorkingSet
 from tierfold.text import Intake, UnitTable, read, read_more
 
 _LIMITS = Limits()
-_BLOCK_BYTES = 400  # a block, its origin, its place in tuples, a handle kept of it
-_UNIT_BYTES = 10  # of what answers have in common: lanes, gaps
+_BLOCK_BYTES = 550  # a block, its origin, its place in tuples, what says that it is left out
+_UNIT_BYTES = 80  # of what answers have in common: lanes, and stocks with and without markers
 _ROW_BYTES = 1_500  # a message with its own object, a row, what is known of it; texts apart
 _PART_BYTES = 150
 _ITEM_BYTES = _BLOCK_BYTES + _ROW_BYTES  # of an item that is appended, and for each of its bytes:

@@ -16,12 +16,14 @@ from tierfold.engine.shard.operations import (
     Create,
     Delete,
     GetInfo,
+    Hits,
     Items,
     ListContexts,
     Listed,
     Operation,
     ReadItems,
     Result,
+    Search,
 )
 from tierfold.engine.shard.settled import Settled
 from tierfold.errors import (
@@ -111,6 +113,17 @@ def test_a_read_sees_the_old_state_at_once_until_the_new_one_is_on_the_disk() ->
         assert world.get(ReadItems(context=key("a")), Items).info.version == 1
     assert len(results) == 1
     assert world.read("a") == BODIES[:4]
+
+
+def test_search_finds_nothing_that_is_not_on_the_disk() -> None:
+    """An item is found through the list that has it, and that is the old one."""
+    world = World(values=Syncing(), has_search=True)
+    world.create("a", CHAT[:1])
+    search = Search(tenant=TENANT, query="zebra", limit=5)
+    zebra = Append(context=key("a"), shape=Shape.MESSAGES, items=(message("a zebra"),))
+    with syncing(world, zebra):
+        assert world.get(search, Hits).hits == ()
+    assert [hit.item for hit in world.get(search, Hits).hits] == [1]
 
 
 def test_contexts_come_and_go_when_that_is_on_the_disk() -> None:

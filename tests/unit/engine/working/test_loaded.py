@@ -17,9 +17,11 @@ from tests.unit.engine.working.contexts import (
     info_of,
     rows,
 )
-from tierfold.context import Message, Part
+from tierfold.config import Settings
+from tierfold.context import Budget, Markers, Message, Part, Request
 from tierfold.context.canonical import text_items
 from tierfold.context.manifest import Shape
+from tierfold.engine import Engine, FakeClock
 from tierfold.engine.contents import Contents
 from tierfold.engine.working import Loaded, build, extended, message_of
 
@@ -88,6 +90,15 @@ def test_items_that_are_missing_are_noticed() -> None:
         extended(built(contents, count=1), info_of(contents.shape, 2), ())
 
 
+def ask_twice(loaded: Loaded) -> None:
+    """Let a working set make what it keeps for the questions that follow."""
+    engine, sources = Engine(settings=Settings(), clock=FakeClock()), loaded.prepared.sources
+    markers: tuple[Markers, ...] = ("short", "none")
+    for each in markers:
+        request = Request(sources=sources, ask="row 7", budget=Budget(max_tokens=500), markers=each)
+        engine.answer(request, prepared=loaded.prepared)
+
+
 def test_the_size_is_about_what_is_held() -> None:
     """What the tiers count is near what the process really pays, or above it."""
     rows = [
@@ -95,10 +106,11 @@ def test_the_size_is_about_what_is_held() -> None:
         for i in range(400)
     ]
     contents = chat(rows)
-    built(contents)  # words are known to the process from here on
+    ask_twice(built(contents))  # words are known to the process from here on
     bodies = bodies_of(contents.items)
     tracemalloc.start()
     loaded = build(info_of(contents.shape, 400), bodies, tokenizer="o200k")
+    ask_twice(loaded)
     held_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -21,6 +21,7 @@ from tierfold.engine.shard.search.snippet import snippet
 from tierfold.engine.shard.search.state import Phase, read_state
 from tierfold.engine.shard.search.waiting import Waiting
 from tierfold.engine.shard.search.words import query_stems, term_of
+from tierfold.engine.shard.settled import Settled
 from tierfold.errors import CorruptError, InvalidInputError, ObjectStoreError
 from tierfold.ports import Clock, Family, KeyValues, WallClock
 
@@ -35,7 +36,16 @@ class SearchIndex:
     Any thread may search at any time; steps, `compact`, `rebuild` and `drop` wait for one another.
     """
 
-    def __init__(self, values: KeyValues, bodies: Bodies, *, clock: Clock, wall: WallClock) -> None:
+    def __init__(
+        self,
+        values: KeyValues,
+        bodies: Bodies,
+        *,
+        clock: Clock,
+        wall: WallClock,
+        settled: Settled | None = None,
+    ) -> None:
+        """Take the parts; without `settled` nothing else changes the database meanwhile."""
         self._values = values
         self._items = ItemBodies(values, bodies)
         runs = Runs(values)
@@ -43,7 +53,7 @@ class SearchIndex:
         self._published = threading.Lock()
         self._waiting = Waiting(values)
         self._ranker = Ranker(values, runs)
-        self._places = Places(values, bodies, wall)
+        self._places = Places(values, settled or Settled(values), bodies, wall)
         self._indexer = Indexer(values, bodies, runs, clock=clock, published=self._published)
 
     def find(self, tenant: str, query: str, limit: int) -> Hits:

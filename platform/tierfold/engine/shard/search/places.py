@@ -12,6 +12,7 @@ from tierfold.engine.shard.bodies import Bodies
 from tierfold.engine.shard.heads import is_over
 from tierfold.engine.shard.keys import head_key, name_prefix, split_reference
 from tierfold.engine.shard.names import ReadBodies, names_between
+from tierfold.engine.shard.settled import Settled
 from tierfold.ports import Family, KeyValues, WallClock
 
 CONTEXTS_TRIED_MAX = 16  # of those that share a segment
@@ -31,8 +32,11 @@ class ItemPlace:
 class Places:
     """Finds the contexts that need a segment now; any thread may use it at any time."""
 
-    def __init__(self, values: KeyValues, bodies: Bodies, wall: WallClock) -> None:
+    def __init__(
+        self, values: KeyValues, settled: Settled, bodies: Bodies, wall: WallClock
+    ) -> None:
         self._values = values
+        self._settled = settled
         self._bodies = bodies
         self._wall = wall
         self._lock = threading.Lock()
@@ -51,7 +55,7 @@ class Places:
         return None
 
     def _head(self, tenant: str, digest: bytes) -> Head | None:
-        value = self._values.get(Family.HEAD, head_key(tenant, digest))
+        value = self._settled.get(Family.HEAD, head_key(tenant, digest))
         head = None if value is None else Head.decode(value)
         return None if head is None or is_over(head, self._wall.unix_ms()) else head
 

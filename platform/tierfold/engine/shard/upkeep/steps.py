@@ -1,4 +1,4 @@
-"""How upkeep changes what is stored: short steps on the commit thread, heavy work outside.
+"""How upkeep changes what is stored: short steps in the queue of changes, heavy work outside.
 
 A step reads what the heavy work was based on once more: what changed meanwhile is left alone.
 """

@@ -1,13 +1,14 @@
 """L4 follows: what the outbox names is put into the object store, and what it lacks is deleted.
 
-One pass at a time: blocks first, then manifests that need them. Only when every manifest that was
-waiting at the beginning of a pass is up are the blocks deleted that were unneeded at that time, so
-that no manifest in L4 ever names a block that is not there.
+One pass at a time: blocks first, then manifests that need them. Only when every manifest of a
+tenant that was waiting at the beginning of a pass is up are its blocks deleted that were unneeded
+at that time, so that no manifest in L4 ever names a block that is not there.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from functools import partial
+from itertools import islice
 
 from tierfold.compression.lossless import block_hash
 from tierfold.compression.lossless.dictionaries import TRAINED_ID_BYTES
@@ -72,31 +73,39 @@ class Uploader:
 
     def one_pass(self) -> Iterator[None]:
         """Work off what the outbox holds now; pauses after every object."""
-        unneeded = list(self._keys(b"u"))[:UNNEEDED_PER_PASS]
-        is_whole = True
+        unneeded = list(islice(self._keys(b"u"), UNNEEDED_PER_PASS))
+        behind: set[str] = set()  # tenants of which L4 still has an old manifest
         for key in self._keys(b"b"):
             _, tenant, number = split_outbox(key)
             try:
                 self._put_block(tenant, int.from_bytes(number, "big"))
             except CorruptError:
-                is_whole = False  # it waits until it is mended; the audit names it
+                behind.add(tenant)  # it waits until it is mended; the audit names it
             yield
         for key in self._keys(b"c"):
             _, tenant, digest = split_outbox(key)
-            try:
-                is_whole &= self._follow_context(tenant, digest)
-            except CorruptError:
-                is_whole = False
+            if not self._is_followed(tenant, digest):
+                behind.add(tenant)
             yield
-        if not is_whole:
-            return
+        yield from self._delete_unneeded(unneeded, behind)
+
+    def _delete_unneeded(self, unneeded: Sequence[bytes], behind: Container[str]) -> Iterator[None]:
+        """Delete blocks and dictionaries of the tenants whose manifests are all up."""
         for key in unneeded:
             _, tenant, hashed = split_outbox(key)
-            self._delete_block(tenant, hashed)
-            yield
+            if tenant not in behind:
+                self._delete_block(tenant, hashed)
+                yield
         for key in self._keys(b"d"):
-            self._delete_dictionary(key)
-            yield
+            if split_outbox(key)[1] not in behind:
+                self._delete_dictionary(key)
+                yield
+
+    def _is_followed(self, tenant: str, digest: bytes) -> bool:
+        try:
+            return self._follow_context(tenant, digest)
+        except CorruptError:
+            return False  # as above
 
     def _keys(self, kind: bytes) -> Iterator[bytes]:
         """Yield the outbox keys of one kind, each read when the one before is done."""

@@ -2,9 +2,12 @@ import random
 import time
 from collections.abc import Iterator
 
+import pytest
+
 from tests.unit.engine.shard.upkeep.worlds import World, message
 from tierfold.config import TierSettings
 from tierfold.engine.clock import FakeClock
+from tierfold.engine.shard.upkeep import thread as upkeep_thread
 from tierfold.engine.shard.upkeep.backoff import FIRST_MS, LONGEST_MS, Backoff
 from tierfold.engine.shard.upkeep.open_rows import OpenRows
 from tierfold.engine.shard.upkeep.rota import Job, Rota
@@ -182,3 +185,29 @@ def test_the_thread_outlives_whatever_goes_wrong() -> None:
         thread.stop()
 
         assert failing.steps >= 2
+
+
+class Endless:
+    """Upkeep that never runs out of work."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def step(self, budget_ms: float) -> bool:
+        """Work for no time at all."""
+        assert budget_ms > 0
+        self.steps += 1
+        return True
+
+
+def test_the_thread_rests_between_steps_and_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much there is to do, callers get the processor in between."""
+    monkeypatch.setattr(upkeep_thread, "REST_S", 60.0)
+    endless = Endless()
+    thread = UpkeepThread(endless)
+    thread.start()
+    thread.wake()
+    time.sleep(0.02)
+    thread.stop()
+
+    assert endless.steps <= 1

@@ -44,7 +44,9 @@ def test_the_second_read_makes_a_working_set_that_can_be_mapped(tmp_path: Path) 
     path = world.shared.find(KEY[1], "o200k", info)
 
     assert path is not None
-    assert map_shared(path, info).info == info
+    mapped = map_shared(path, info)
+    assert mapped.info == info
+    assert mapped.prepared.places is not None  # or an answer from L1 would have no handles
     assert world.blocks.size_of(TENANT, 0) == 0
     report = world.upkeep.report()
     assert report.tiers[0].items == 1

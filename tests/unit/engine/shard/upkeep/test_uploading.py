@@ -190,6 +190,26 @@ def test_a_damaged_context_waits_and_holds_no_other_up() -> None:
     assert world.upkeep.report().backlog_contexts >= 1
 
 
+def test_a_damaged_context_keeps_no_other_tenant_in_l4() -> None:
+    """What one tenant deletes leaves L4, whatever is broken of another's."""
+    values = MemoryKeyValues()
+    world = World(values=values)
+    world.put("a", CHAT[:70], tenant="broken")
+    world.put("b", CHAT, tenant="sound")
+    world.upkeep.flush()
+    world.put("a", CHAT[:80], tenant="broken")
+    world.sealed()
+    for key, _ in list(values.scan(Family.BLOCK, b"")):
+        if key.startswith(b"\x06broken"):
+            values.damage(Family.BLOCK, key)
+    world.delete("b", tenant="sound")
+    world.upkeep.compact()
+
+    assert world.upkeep.report().backlog_contexts == 1
+    assert [key for key in world.objects_with("/") if key.startswith("sound/")] == []
+    assert world.objects_with("broken/contexts/")
+
+
 def test_a_tenant_may_have_any_name() -> None:
     """What is special in a path is written otherwise, and read back."""
     for tenant in ("acme", "a/b", "..", "x y", "=2f", "~", "A=B.c"):
