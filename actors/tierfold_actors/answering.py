@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 import orjson
 
 from tierfold.config import Settings
-from tierfold.context import Answer, Request
+from tierfold.context import Answer, Request, Timing
 from tierfold.engine.verbs import Ready
 from tierfold.errors import CallerError, TierfoldError
 from tierfold.ports import Clock
@@ -27,7 +27,8 @@ from tierfold.wire import (
     parse_process,
 )
 from tierfold_actors.problems import InternalError, problem_reply_body
-from tierfold_actors.writes import WriteRoute, packed_write
+from tierfold_actors.warm_cost import WarmCost
+from tierfold_actors.writes import Write, WriteRoute, packed_write
 
 Route = Literal["process", "compress"]
 JSON_MEDIA_TYPE = "application/json"
@@ -105,6 +106,11 @@ class Call:
     wait_ms: float | None = None  # soft deadline of the `Prefer` header; the body's own wins
     read: ReadQuestion | None = field(default=None, repr=False)  # then the body is not parsed again
 
+    @property
+    def is_write(self) -> bool:
+        """Whether it is a change: what comes of its body goes to a shard, not back."""
+        return self.route not in {"process", "compress"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -118,6 +124,7 @@ class Reply:
     media_type: str = JSON_MEDIA_TYPE
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
+    write: Write | None = field(default=None, repr=False)  # a change's, unpacked from the body
     is_final: bool = True
 
     @property
@@ -141,6 +148,7 @@ class Answering:
     ) -> None:
         self._engine = engine
         self._compress = compress
+        self._warm_cost = WarmCost()
 
     def predict_cpu_ms(self, call: Call) -> float:
         """Return the CPU a call is expected to take."""
@@ -177,9 +185,10 @@ class Answering:
 
     def _predict_read_ms(self, read: ReadQuestion) -> float:
         if read.prepared is not None:
-            return self._engine.predict_warm_ms(
-                read.prepared.intake.tokens, stages=read.question.stages
-            )
+            tokens, stages = read.prepared.intake.tokens, read.question.stages
+            if stages:
+                return self._warm_cost.predict_ms(tokens, stages)
+            return self._engine.predict_warm_ms(tokens)
         return self._engine.predict_cpu_ms(body_bytes=max(1, characters_of(read.ready.sources)))
 
     def _compressed(self, call: Call) -> Iterator[Reply]:
@@ -234,7 +243,15 @@ class Answering:
         given: dict[str, Any] = {"started_ms": call.started_ms, "prepared": said.prepared}
         if call.is_stream or self._is_long(call):
             return self._engine.stream(said.request, **given)
-        return iter((self._engine.answer(said.request, **given),))
+        answer = self._engine.answer(said.request, **given)
+        if said.prepared is not None:
+            self._learn(said.prepared, answer.timing)
+        return iter((answer,))
+
+    def _learn(self, prepared: Prepared, timing: Timing) -> None:
+        stages = [each.stage for each in timing.stages]
+        if stages:
+            self._warm_cost.observe(prepared.intake.tokens, stages, cpu_ms=timing.cpu_ms)
 
     def _is_long(self, call: Call) -> bool:
         if call.read is None:

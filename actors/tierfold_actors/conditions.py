@@ -1,6 +1,7 @@
 """Headers that say under which condition something is wanted (RFC 9110, section 13)."""
 
 import re
+from collections.abc import Mapping
 
 from tierfold.errors import InvalidInputError
 
@@ -30,6 +31,16 @@ def if_match(header: str | None, *, expected: int | None = None) -> int | None:
 def is_star(header: str | None) -> bool:
     """Return whether a condition names whatever is there: `If-Match: *`, `If-None-Match: *`."""
     return header is not None and header.strip() == "*"
+
+
+def is_to_be_new(headers: Mapping[str, str]) -> bool:
+    """Return whether `If-None-Match: *` lets a context be made, but none be replaced."""
+    if not is_star(headers.get("if-none-match")):
+        return False
+    if headers.get("if-match") is not None:
+        problem = "`*` wants no context to be there, and If-Match wants one: send either"
+        raise InvalidInputError(problem, path="If-None-Match")
+    return True
 
 
 def is_unchanged(header: str | None, etag: str) -> bool:

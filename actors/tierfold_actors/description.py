@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
@@ -127,21 +128,35 @@ class Handlers(Protocol):
         ...
 
 
+class RawRoute(APIRoute):
+    """A route whose handler takes the request as it is and returns the response as it is.
+
+    FastAPI's own would look for parameters and models, of which there are none: .06 ms a request.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """Return the handler."""
+        handler: Handler = self.endpoint
+        return handler
+
+
 def describe(api: FastAPI, handlers: Handlers) -> None:
     """Register the routes, and the description that /docs and openapi.json show."""
-    api.add_api_route(
+    api.router.add_api_route(
         "/v1/process",
         handlers.process,
         methods=["POST"],
+        route_class_override=RawRoute,
         tags=["fold"],
         response_model=None,
         responses={200: answer_description(), **problems(401, 413, 422, 500, 503), **TIMED_OUT},
         openapi_extra=request_of("ProcessModel", PROCESS_HEADERS),
     )
-    api.add_api_route(
+    api.router.add_api_route(
         _COMPRESS,
         handlers.compress,
         methods=["POST"],
+        route_class_override=RawRoute,
         tags=["fold"],
         response_model=None,
         responses={

@@ -1,13 +1,15 @@
 """The gateway's HTTP face: routes in, documents out."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
+from starlette.routing import Route as HttpRoute
 
 from tierfold.errors import TierfoldError
 from tierfold_actors.answering import Route
@@ -23,6 +25,7 @@ from tierfold_actors.serving import Serving, call_of, guarded
 from tierfold_actors.store_description import describe_store
 
 _COMPRESS_PATH = "/v1/compress"
+_METHOD_NOT_ALLOWED = 405
 
 
 def create_api(desk: Desk, *, echoes_request_id: bool = True) -> FastAPI:
@@ -88,8 +91,11 @@ class Routes:
     async def on_http_error(self, request: Request, error: Exception) -> Response:
         """Return a document for what the router refused."""
         refused = cast("HTTPException", error)  # registered for nothing else
-        response = _problem(request, _route_error(request, refused))
-        response.headers.update(refused.headers or {})
+        headers = dict(refused.headers or {})
+        if refused.status_code == _METHOD_NOT_ALLOWED:
+            headers["Allow"] = _allowed(request)
+        response = _problem(request, _route_error(request, refused, headers))
+        response.headers.update(headers)
         return response
 
     async def _answer(self, request: Request, route: Route) -> Response:
@@ -102,12 +108,22 @@ class Routes:
             return await self.serving.response(call, held.pop_all())
 
 
-def _route_error(request: Request, error: HTTPException) -> TierfoldError:
+def _allowed(request: Request) -> str:
+    """Return all methods of a path: the router names those of one route, and we have one each."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, HttpRoute) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
+
+
+def _route_error(
+    request: Request, error: HTTPException, headers: Mapping[str, str]
+) -> TierfoldError:
     if error.status_code == 404:  # noqa: PLR2004  # HTTP's own number
         detail = f"there is no {request.url.path}; /docs lists the routes"
-    elif error.status_code == 405:  # noqa: PLR2004  # HTTP's own number
-        allowed = (error.headers or {}).get("Allow", "another method")
-        detail = f"{request.url.path} does not take {request.method}; use {allowed}"
+    elif error.status_code == _METHOD_NOT_ALLOWED:
+        detail = f"{request.url.path} does not take {request.method}; use {headers['Allow']}"
     else:
         detail = str(error.detail)
     title = {404: "not found", 405: "method not allowed"}.get(error.status_code, "request refused")

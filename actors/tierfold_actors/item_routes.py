@@ -3,9 +3,11 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tierfold.context.stored import ContextInfo
+from tierfold.engine.shard.operations import Keyed
 from tierfold.engine.verbs import Condition
 from tierfold.wire import context_body, items_body, parse_whole
-from tierfold_actors.conditions import if_match
+from tierfold_actors.conditions import if_match, is_star, is_to_be_new
 from tierfold_actors.context_routes import change_headers, context_key, keyed_or_made
 from tierfold_actors.reading import read_write
 from tierfold_actors.serving import Serving, guarded
@@ -14,6 +16,7 @@ from tierfold_actors.writes import WriteRoute
 _ITEMS = 100
 _ITEMS_MAX = 1000
 _PAGE_BYTES_MAX = 16 * 1024 * 1024  # the page is cut there, at one item at the earliest
+_NONE_YET = 0  # the version of a context that is not there
 _FAR = 10**12  # more items than any context has
 
 
@@ -58,20 +61,34 @@ class ItemRoutes:
     async def _change(self, request: Request, route: WriteRoute) -> Response:
         tenant, store = self.serving.entered(request)
         key = context_key(tenant, request)
+        headers = request.headers
         async with read_write(self.serving, request, route) as write:
-            version = if_match(request.headers.get("if-match"), expected=write.expected_version)
-            given = request.headers.get("idempotency-key")
-            noted = keyed_or_made(store, given, route, write.contents.names, version)
+            version = if_match(headers.get("if-match"), expected=write.expected_version)
+            is_new = route == "put" and is_to_be_new(headers)
+            about = self.serving.about(write.title, {})
+            names = (*write.contents.names, *([about.name] if about else []))
+            meant = _NONE_YET if is_new else version
+            noted = keyed_or_made(store, headers.get("idempotency-key"), route, names, meant)
             with store.in_flight(key, noted.key):
                 if route == "append":
                     condition = Condition(if_version=version, keyed=noted)
-                    changed = await store.run(store.verbs.append(key, write.contents, condition))
+                    steps = store.verbs.append(key, write.contents, condition)
                 else:
-                    changed = await self._put(request, key, write, Condition(if_version=version, keyed=noted))
-        is_created = route == "put" and changed.info.version == 1
+                    if is_star(headers.get("if-match")):  # a PUT would make what is not there
+                        meant = (await store.run(store.verbs.info(key))).version
+                    condition = Condition(if_version=meant, keyed=noted)
+                    steps = store.verbs.replace(key, write.contents, condition, about=about)
+                changed = await store.run(steps)
+        is_created = route == "put" and _made_at(changed.info, noted) == 1
         return self.serving.json(
             request,
             context_body(changed.info, ignored_fields=write.ignored_fields),
             status=201 if is_created else 200,
             headers=change_headers(changed.info, was_made_before=changed.was_made_before),
         )
+
+
+def _made_at(info: ContextInfo, noted: Keyed) -> int | None:
+    """Return the version that the change made, if it made one: now or when it came before."""
+    change = info.head.change_of(noted.key)
+    return None if change is None else change.version

@@ -6,8 +6,9 @@ a hundred operations cost little more than one, and a lone one goes at once.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from tierfold.context.identity import ContextKey
 from tierfold.context.manifest import CHANGES_KEPT
@@ -20,6 +21,9 @@ from tierfold.engine.shard.operations import (
     GetVersion,
     Operation,
     Patch,
+    ReadHandle,
+    ReadItems,
+    ReadSince,
     Replace,
     Result,
 )
@@ -31,6 +35,7 @@ Send = Callable[[tuple[Operation, ...]], Awaitable[list[Result]]]
 PAUSES_S = (0.2, 0.8, 2.0)
 
 _MIB = 1024 * 1024
+_LIGHT_BYTES = 256 * 1024  # packed within a millisecond
 _OPERATION_BYTES = 256  # of one without items: keys, names, the frame around them
 
 
@@ -48,7 +53,10 @@ class LaneLimits:
 
 _WRITE_CALLS = 2
 
-READS = LaneLimits(calls_max=4, operations_max=64)
+# A shard has four threads for reads: one stays free for versions, so that a question on a context
+# that is held never waits behind somebody's megabytes.
+READS = LaneLimits(calls_max=1, operations_max=64)
+BODIES = LaneLimits(calls_max=2, operations_max=8)  # results are as large as what is read
 VERSIONS = LaneLimits(calls_max=1, operations_max=1024, timeout_s=10.0)  # coalesced: one at a time
 # A context remembers so many keys: no more changes of it may be under way, or one that is sent
 # again could be forgotten by then.
@@ -131,13 +139,13 @@ class CallLane:
                 results = await self._send(operations)
         except (TimeoutError, ShardUnavailableError):
             self._send_again(together)
+        except asyncio.CancelledError:  # the loop ends: nobody may wait for ever
+            _fail_all(together, ShardUnavailableError())
+            raise
         except Exception as error:  # noqa: BLE001  # each of those who wait must hear of it
-            for each in together:
-                _fail(each, error)
+            _fail_all(together, error)
         else:
-            for each, result in zip(together, results, strict=True):
-                if not each.result.done():
-                    each.result.set_result(result)
+            _deliver(together, results)
 
     def _send_again(self, together: list[_Waiting]) -> None:
         """Put back what may be done twice and was not tried too often; the rest has failed."""
@@ -171,6 +179,7 @@ class AsyncShardLink:
 
     def __init__(self, sends: Sends, *, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
         self._reads = CallLane(sends.read, READS, pauses_s=pauses_s)
+        self._bodies = CallLane(sends.read, BODIES, pauses_s=pauses_s)
         self._versions = CallLane(sends.read, VERSIONS, pauses_s=pauses_s)
         self._writes = CallLane(sends.write, WRITES, pauses_s=pauses_s)
         self._upkeep = CallLane(sends.maintain, UPKEEP, pauses_s=pauses_s)
@@ -186,6 +195,8 @@ class AsyncShardLink:
         match operation:
             case GetVersion():
                 return self._versions
+            case ReadItems() | ReadSince() | ReadHandle():
+                return self._bodies
             case Create() | Append() | Replace() | Patch() | Delete():
                 return self._writes
             case Audit() | Compact():
@@ -216,10 +227,33 @@ def size_bytes_of(operation: Operation) -> int:
             return _OPERATION_BYTES
 
 
+def is_heavy(operations: Sequence[Operation]) -> bool:
+    """Return whether packing a call for another process would hold up an event loop."""
+    items = (
+        item
+        for operation in operations
+        if isinstance(operation, Create | Append | Replace)
+        for item in operation.items
+    )
+    sizes = accumulate(_OPERATION_BYTES + item.size_bytes for item in items)
+    return any(size > _LIGHT_BYTES for size in sizes)
+
+
 def _context_of(operation: Operation) -> str:
     """Return what tells the context apart in its shard, "" where the operation has none."""
     context: ContextKey | None = getattr(operation, "context", None)
     return "" if context is None else f"{context.tenant} {context.id}"
+
+
+def _deliver(together: list[_Waiting], results: list[Result]) -> None:
+    for each, result in zip(together, results, strict=True):
+        if not each.result.done():
+            each.result.set_result(result)
+
+
+def _fail_all(together: list[_Waiting], error: Exception) -> None:
+    for each in together:
+        _fail(each, error)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from tierfold_actors.answering import Call
 from tierfold_actors.serving import RefusedError, Serving, call_of
 from tierfold_actors.work import Work
-from tierfold_actors.writes import Write, WriteRoute, parse_write, unpacked_write
+from tierfold_actors.writes import Write, WriteRoute, parse_write
 
 
 @asynccontextmanager
@@ -31,6 +31,6 @@ async def _write(serving: Serving, call: Call, route: WriteRoute) -> Write:
         cost_ms = work.predict_cpu_ms(call)
         return await work.compute(lambda: parse_write(route, call.body, limits), cost_ms=cost_ms)
     reply = await serving.final(call)
-    if reply.is_problem:
+    if reply.write is None:
         raise RefusedError(reply)
-    return unpacked_write(reply.body)
+    return reply.write

@@ -4,6 +4,7 @@ A Serve application has no driver that could make them, so whoever comes first d
 find them by their names.
 """
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from ray.actor import ActorProxy
 from tierfold.engine.shard.operations import Operation, Result
 from tierfold.errors import SetupError, ShardUnavailableError
 from tierfold_actors.compressor_actor import COMPRESSOR, CompressorActor
-from tierfold_actors.links import AsyncShardLink, Send, Sends
+from tierfold_actors.links import AsyncShardLink, Send, Sends, is_heavy
 from tierfold_actors.shard_actor import CONCURRENCY, ShardActor
 from tierfold_actors.store_plan import NAMESPACE, StorePlan
 
@@ -102,6 +103,8 @@ def _send(method: Any) -> Send:
 
     async def send(operations: tuple[Operation, ...]) -> list[Result]:
         try:
+            if is_heavy(operations):
+                return await (await asyncio.to_thread(called.remote, operations))
             return await called.remote(operations)
         except ray.exceptions.RayActorError as error:  # dead, or not back yet
             raise ShardUnavailableError from error

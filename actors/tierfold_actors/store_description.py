@@ -21,6 +21,7 @@ from tierfold_actors.description import (
     SECURITY,
     TIMED_OUT,
     Handler,
+    RawRoute,
     answer_description,
     problems,
     request_of,
@@ -73,10 +74,11 @@ def describe_store(api: FastAPI, routes: StoreRoutes) -> None:
     """Register the routes, and the description that /docs and openapi.json show."""
     headers = (_ID, *PROCESS_HEADERS, _SEEN)
     # First: routes are tried in their order, and this one is asked most.
-    api.add_api_route(
+    api.router.add_api_route(
         f"{_CONTEXT}/process",
         routes.questions.process_context,
         methods=["POST"],
+        route_class_override=RawRoute,
         tags=["contexts"],
         response_model=None,
         responses={
@@ -213,10 +215,11 @@ def _describe(api: FastAPI, route: _Route) -> None:
         status: {"description": _said(model), "model": model}
         for status, model in route.answers.items()
     }
-    api.add_api_route(
+    api.router.add_api_route(
         route.path,
         route.handler,
         methods=[route.method],
+        route_class_override=RawRoute,
         tags=["contexts"],
         status_code=min(route.answers),
         response_model=None,

@@ -9,7 +9,7 @@ import contextlib
 import math
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from tierfold.config import Limits
@@ -18,6 +18,7 @@ from tierfold_actors.answering import Answering, Call, Reply, log_unforeseen, pr
 from tierfold_actors.arrival import BodyLedger, BodyLedgers
 from tierfold_actors.problems import InternalError
 from tierfold_actors.worker_process import Cancellable
+from tierfold_actors.writes import unpacked_write
 
 T = TypeVar("T")
 
@@ -183,7 +184,7 @@ class Work:
         self._pool = Lane(
             "pool", lambda call, _: answering.replies(call), waiting_max=limits.waiting_max
         )
-        self._large = Lane("large", worker.replies, waiting_max=limits.large_waiting_max)
+        self._large = Lane("large", self._large_replies, waiting_max=limits.large_waiting_max)
 
     @property
     def waiting(self) -> int:
@@ -239,6 +240,17 @@ class Work:
         self._pool.close()
         self._large.close()
         self._worker.close()
+
+    def _large_replies(self, call: Call, caller: Cancellable) -> Iterator[Reply]:
+        """Yield the worker's replies. A change is unpacked here, in the lane's thread.
+
+        A hundred thousand items take long: the event loop would answer nobody meanwhile.
+        """
+        with contextlib.closing(_generator(self._worker.replies(call, caller))) as replies:
+            for reply in replies:
+                is_packed = call.is_write and not reply.is_problem
+                write = unpacked_write(reply.body) if is_packed else None
+                yield reply if write is None else replace(reply, body=b"", write=write)
 
     async def _inline(self, call: Call) -> AsyncGenerator[Reply]:
         with contextlib.closing(_generator(self._answering.replies(call))) as replies:

@@ -159,7 +159,7 @@ def _call_header(call: Call) -> dict[str, Any]:
 
 def _reply_header(reply: Reply) -> dict[str, Any]:
     header = asdict(reply)
-    del header["body"]
+    del header["body"], header["write"]  # it travels packed
     return header
 
 

@@ -13,7 +13,6 @@ from tierfold.engine.contents import (
     part_contents,
     text_contents,
 )
-from tierfold.errors import TierfoldError
 from tierfold.wire import (
     ParsedCreate,
     ParsedItems,
@@ -51,19 +50,13 @@ def parse_write(route: WriteRoute, body: bytes, limits: Limits) -> Write:
 
 
 def packed_write(route: WriteRoute, body: bytes, limits: Limits) -> bytes:
-    """Return the change, or the error it ends in, as bytes for the process that asked."""
-    try:
-        return pickle.dumps(parse_write(route, body, limits), protocol=5)
-    except TierfoldError as error:
-        return pickle.dumps(error, protocol=5)
+    """Return the change as bytes for the process that asked; raises as `parse_write` does."""
+    return pickle.dumps(parse_write(route, body, limits), protocol=5)
 
 
 def unpacked_write(packed: bytes) -> Write:
-    """Return the change that our own worker process sent, or raise its error."""
-    result = pickle.loads(packed)  # noqa: S301  # from our own child, through our own pipe
-    if isinstance(result, TierfoldError):
-        raise result
-    write: Write = result
+    """Return the change that our own worker process sent."""
+    write: Write = pickle.loads(packed)  # noqa: S301  # from our own child, through our own pipe
     return write
 
 

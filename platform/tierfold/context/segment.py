@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NewType
+from typing import Any, NewType
 
 from tierfold.errors import CorruptError
 
@@ -62,6 +62,15 @@ class Item:
     def segments(self) -> tuple[Segment, ...]:
         """All segments, the item's own first."""
         return (self.segment, *self.pieces)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel flat, in a fifth of the time: a history may be a hundred thousand items."""
+        return _item, (self.segment.name, self.segment.body, self.pieces)
+
+
+def _item(name: Name, body: bytes, pieces: tuple[Segment, ...]) -> Item:
+    """Return the item that arrived."""
+    return Item(Segment(name, body), pieces)
 
 
 def name_of(body: bytes) -> Name:

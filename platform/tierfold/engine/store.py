@@ -395,13 +395,12 @@ class Store:
 
 
 def _part(part: PartInput, path: str) -> Part:
-    match part:
-        case Part(text=text, role=role):
-            pass
-        case Mapping():
-            text, role = part.get("text"), part.get("role")
-        case _:
-            text, role = part, None
+    text: Any = part
+    role: Any = None
+    if isinstance(part, Part):
+        text, role = part.text, part.role
+    elif isinstance(part, Mapping):
+        text, role = part.get("text"), part.get("role")
     return Part(text=_text(text, path), role=None if role is None else _text(role, f"{path}.role"))
 
 

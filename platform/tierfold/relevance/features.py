@@ -14,6 +14,7 @@ _EMBEDDING_SHARE = 0.7  # of the cosine in the fused score (compression.md, sect
 _NEIGHBOUR_SHARE = 0.3
 _GROUP_LEXICAL, _GROUP_COSINE = 0.5, 0.3
 _FEEDBACK_UNITS = 3
+_RADII = (1, 3, 8, 20)  # in units, of what stands around one
 _TINY = 1e-9
 
 # (n,) of float64, but for those no question changes: these are kept, and in float32. What is the
@@ -37,7 +38,7 @@ def fast_features(question: Question, postings: Postings, signals: Signals) -> F
         "coverage": coverage,
         "number_coverage": scores.number_coverage(question, n),
         # In a trace the question is often a message of it; elsewhere such a unit is the answer.
-        "trace_echo": signals.static["trace"] * scores.echo(question, postings),
+        "trace_echo": scores.echo(question, postings) if signals.static["trace"][0] else 0.0,
         "cosine": similarity,
         "cosine_scaled": cosine_scaled,
         "fused": fused,
@@ -46,9 +47,7 @@ def fast_features(question: Question, postings: Postings, signals: Signals) -> F
         "second_previous": beside[2],
         "second_next": beside[-2],
     }
-    running = scores.running_sum(fused)
-    for radius in (1, 3, 8, 20):
-        smooth = scores.smoothed(fused, radius, running)
+    for radius, smooth in zip(_RADII, scores.smoothed(fused, _RADII), strict=True):
         features[f"smooth_{radius}"] = smooth
         features[f"smooth_{radius}_scaled"] = scores.scaled(smooth)
     features |= _runs("group", signals.groups, positive, fused, question, signals)
@@ -80,7 +79,7 @@ def balanced_features(
         "log_rank": np.log1p(rank),
         "rank_share": rank / max(len(total), 1),
         "feedback": similarity,
-        "feedback_smooth": scores.smoothed(similarity, 2),
+        "feedback_smooth": scores.smoothed(similarity, (2,))[0],
     }
 
 
@@ -119,8 +118,7 @@ def _runs(
     """Scores of the whole run a unit stands in; nothing where sections are the groups again."""
     keys = (f"{name}_lexical", f"{name}_cosine", f"{name}_best", f"{name}_head")
     if runs.trivial or (name == "section" and len(runs) == len(signals.groups)):
-        nothing = np.zeros(len(fused))
-        return dict.fromkeys(keys, nothing)
+        return dict.fromkeys(keys, 0.0)
     values = (
         scores.lexical_of_runs(question, runs),
         scores.cosine_of_runs(positive, signals, runs),

@@ -1,14 +1,16 @@
 """Boosted regression trees as arrays, evaluated without a loop over units."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 NODES = 8  # inner nodes of a tree at most: one bit each in a byte
+_CODES = 1 << NODES
+_TREES_AT_ONCE = 24  # their leaves are added together: 12 bytes of each for every unit
 
 Codes = NDArray[np.uint8]  # (T, n) the answers of each tree's nodes for each unit
 Features = Mapping[str, Any]  # (n,) each, or a number where it is the same for all units
@@ -21,32 +23,58 @@ class Node(NamedTuple):
     threshold: np.float32
 
 
+class _Asked(NamedTuple):
+    """All nodes that ask of one feature."""
+
+    feature: str
+    rows: slice  # where their answers stand
+    threshold: NDArray[np.float32]  # (k, 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """Nodes of many trees, one of each tree at a level; trees with more of them come first."""
+    """Nodes of many trees, one of each tree at a level; trees with more of them come first.
 
-    sizes: tuple[int, ...]  # trees that have a node at each level
-    nodes: tuple[Node, ...]  # level by level
+    Nodes are asked feature by feature, and their answers then read level by level: for a few
+    hundred units a call costs more than what it computes.
+    """
+
+    asked: tuple[_Asked, ...]
+    rows: tuple[NDArray[np.intp], ...]  # of each level, where its nodes' answers stand
+    count: int  # nodes
 
     @classmethod
     def of(cls, trees: list[list[Node]]) -> "Levels":
         """Lay out the nodes of trees, none of which has more than the one before it."""
         levels = [[node for node in level if node] for level in zip_longest(*trees)]
-        return cls(sizes=tuple(map(len, levels)), nodes=tuple(n for level in levels for n in level))
+        nodes = [node for level in levels for node in level]
+        order = sorted(range(len(nodes)), key=lambda number: nodes[number].feature)
+        row = np.empty(len(nodes), np.intp)
+        row[order] = np.arange(len(nodes))
+        borders = np.cumsum([len(level) for level in levels])[:-1]
+        rows = tuple(np.split(row, borders)) if levels else ()
+        asked = _by_feature([nodes[number] for number in order])
+        return cls(asked=tuple(asked), rows=rows, count=len(nodes))
 
     def answer(self, features: Features, codes: Codes) -> None:
         """Append the answers of all nodes to their trees' codes."""
-        names = {node.feature for node in self.nodes}
-        values = {name: np.asarray(features[name], np.float32) for name in names}
-        above = np.empty((len(self.nodes), codes.shape[1]), np.bool_)
-        for (feature, threshold), answer in zip(self.nodes, above, strict=True):
-            np.greater(values[feature], threshold, out=answer)
-        first = 0
-        for size in self.sizes:
-            level = codes[:size]
+        above = np.empty((self.count, codes.shape[1]), np.bool_)
+        for feature, rows, threshold in self.asked:
+            np.greater(np.asarray(features[feature], np.float32), threshold, out=above[rows])
+        answers = above.view(np.uint8)
+        for rows in self.rows:
+            level = codes[: len(rows)]
             level += level
-            level |= above[first : first + size].view(np.uint8)
-            first += size
+            level |= answers.take(rows, axis=0)
+
+
+def _by_feature(nodes: list[Node]) -> Iterator[_Asked]:
+    """Group nodes that are sorted by feature."""
+    first = 0
+    for feature, group in groupby(nodes, key=lambda node: node.feature):
+        threshold = np.array([node.threshold for node in group], np.float32)[:, None]
+        yield _Asked(feature, slice(first, first + len(threshold)), threshold)
+        first += len(threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +90,8 @@ class Forest:
     names: tuple[str, ...]
     resting: tuple[tuple[Node, ...], ...]  # of each tree
     asking: Levels
-    value: NDArray[np.float32]  # (T, 256)
+    value: NDArray[np.float32]  # (T, _CODES)
+    first_leaf: NDArray[np.intp]  # (T, 1) of each tree, where `value` is read as one row
     start: float  # score before the first tree
 
     @classmethod
@@ -80,6 +109,7 @@ class Forest:
             resting=tuple(tuple(tree.resting) for tree in trees),
             asking=Levels.of([tree.asking for tree in trees]),
             value=np.array([tree.value for tree in trees], np.float32),
+            first_leaf=np.arange(len(trees))[:, None] * _CODES,
             start=float(stored["start"]),
         )
 
@@ -102,8 +132,10 @@ class Forest:
         codes = at_rest.copy()
         self.asking.answer(features, codes)
         total = np.full(codes.shape[1], self.start)
-        for value, code in zip(self.value, codes, strict=True):
-            total += value.take(code)
+        for first in range(0, len(codes), _TREES_AT_ONCE):
+            trees = slice(first, first + _TREES_AT_ONCE)
+            leaves = self.value.take(codes[trees] + self.first_leaf[trees])
+            total += np.add.reduce(leaves, axis=0, dtype=np.float64)
         return total
 
 
@@ -112,7 +144,7 @@ class _Ordered(NamedTuple):
 
     resting: list[Node]
     asking: list[Node]
-    value: NDArray[np.float32]  # (256,) the first node in the highest bit that is used
+    value: NDArray[np.float32]  # (_CODES,) the first node in the highest bit that is used
 
 
 def _ordered(tree: dict[str, Any], names: tuple[str, ...], resting: Collection[str]) -> _Ordered:
@@ -130,11 +162,11 @@ def _ordered(tree: dict[str, Any], names: tuple[str, ...], resting: Collection[s
 
 
 def _table(tree: dict[str, Any], order: list[int]) -> NDArray[np.float32]:
-    """Value of the leaf each of the 256 answers leads to, nodes in order from the highest bit."""
-    codes = np.arange(256)
+    """Value of the leaf each of the answers leads to, nodes in order from the highest bit."""
+    codes = np.arange(_CODES)
     bit = np.zeros(max(len(order), 1), np.int64)
     bit[order] = np.arange(len(order))[::-1]
-    node = np.zeros(256, dtype=np.int64)
+    node = np.zeros(_CODES, dtype=np.int64)
     if not tree["feature"]:
         node[:] = -1
     left, right = np.array(tree["left"] or [0]), np.array(tree["right"] or [0])

@@ -70,28 +70,28 @@ class Selections:
     ratio: DoubleArray  # (s,) kept share of the tokens
 
 
-GROWING_COUNT = 21  # measures that grow with the selection: 7, each times (1, trace, code)
+_BASE_COUNT = 7  # measures that grow with the selection
+GROWING_COUNT = 3 * _BASE_COUNT  # each of them times (1, trace, code)
 
 
 def measures(selections: Selections, facts: DoubleArray) -> DoubleArray:
     """Return the rows the calibrators read, (s, GROWING_COUNT + facts + 1)."""
     ratio = np.maximum(selections.ratio, _SLIGHT)
-    growing = np.stack(
-        [
-            selections.mass,
-            selections.square_mass,
-            -np.log(1.0 + _ALMOST - selections.mass),
-            -selections.best_dropped,
-            -np.log(selections.best_dropped + _SLIGHT),
-            ratio,
-            np.log(ratio),
-        ],
-        axis=1,
-    )
+    rows = np.empty((len(ratio), GROWING_COUNT + len(facts) + 1))
+    growing = rows[:, :_BASE_COUNT]
+    growing[:, 0] = selections.mass
+    growing[:, 1] = selections.square_mass
+    growing[:, 2] = -np.log(1.0 + _ALMOST - selections.mass)
+    growing[:, 3] = -selections.best_dropped
+    growing[:, 4] = -np.log(selections.best_dropped + _SLIGHT)
+    growing[:, 5] = ratio
+    growing[:, 6] = np.log(ratio)
     trace, code = facts[0], facts[1]
-    rest = np.empty((len(ratio), len(facts) + 1))
-    rest[:, :-1], rest[:, -1] = facts, 1.0
-    return np.concatenate([growing, trace * growing, code * growing, rest], axis=1)
+    rows[:, _BASE_COUNT : 2 * _BASE_COUNT] = trace * growing
+    rows[:, 2 * _BASE_COUNT : GROWING_COUNT] = code * growing
+    rows[:, GROWING_COUNT:-1] = facts
+    rows[:, -1] = 1.0
+    return rows
 
 
 def floor_terms(floor: float) -> DoubleArray:

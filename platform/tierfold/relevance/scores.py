@@ -1,6 +1,7 @@
 """Scores of units for a question, each a formula over arrays of length n."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -105,32 +106,36 @@ def standard(score: DoubleArray) -> DoubleArray:
     return standardised
 
 
-def smoothed(score: DoubleArray, radius: int, running: DoubleArray | None = None) -> DoubleArray:
-    """Mean over a triangular window of 4 * radius + 1 units, zeros beyond the ends.
+def smoothed(score: DoubleArray, radii: tuple[int, ...]) -> DoubleArray:
+    """Mean over a triangular window of 4 * radius + 1 units, zeros beyond the ends; (r, n)."""
+    reach = max(radii)
+    first = np.empty((len(radii), len(score)))
+    second = np.empty_like(first)
+    width = 2.0 * np.array(radii)[:, None] + 1.0
+    _box([_running_sum(score, reach)] * len(radii), radii, out=first)
+    first /= width
+    _box(_running_sum(first, reach), radii, out=second)
+    second /= width
+    return second
 
-    `running` is `running_sum(score)`, where it is there already.
-    """
-    first = _box(running_sum(score) if running is None else running, radius)
-    return _box(running_sum(first), radius)
 
-
-def running_sum(score: DoubleArray) -> DoubleArray:
-    """Return the sums of the first 0, 1, ... n values, (n + 1,)."""
-    total = np.zeros(len(score) + 1)
-    np.cumsum(score, out=total[1:])
+def _running_sum(score: DoubleArray, reach: int) -> DoubleArray:
+    """Return the sums of the first 0, 1, ... n values, and as many of the ends' as `reach`."""
+    count = score.shape[-1]
+    total = np.empty((*score.shape[:-1], count + 1 + 2 * reach))
+    total[..., : reach + 1] = 0.0
+    np.cumsum(score, axis=-1, out=total[..., reach + 1 : reach + 1 + count])
+    total[..., reach + 1 + count :] = total[..., reach + count, None]
     return total
 
 
-def _box(total: DoubleArray, radius: int) -> DoubleArray:
-    """Return the mean over 2 * radius + 1 values around each, from their running sum."""
-    count = len(total) - 1
-    padded = np.empty(count + 2 * radius + 1)
-    padded[:radius] = 0.0
-    padded[radius : radius + count + 1] = total
-    padded[radius + count + 1 :] = total[-1]
-    width = 2 * radius + 1
-    means: DoubleArray = (padded[width:] - padded[:-width]) / width
-    return means
+def _box(total: Sequence[DoubleArray] | DoubleArray, radii: tuple[int, ...], *, out: DoubleArray) -> None:
+    """Write the sums over 2 * radius + 1 values around each, from their running sums."""
+    count, reach = out.shape[1], max(radii)
+    for radius, running, sums in zip(radii, total, out, strict=True):
+        upper = reach + radius + 1
+        lower = reach - radius
+        np.subtract(running[upper : upper + count], running[lower : lower + count], out=sums)
 
 
 def _length_norm(length: DoubleArray) -> DoubleArray:

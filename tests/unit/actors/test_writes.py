@@ -3,7 +3,6 @@ import pytest
 
 from tierfold.config import Limits
 from tierfold.context.manifest import Shape
-from tierfold.errors import InvalidInputError
 from tierfold_actors.writes import packed_write, parse_write, unpacked_write
 
 LIMITS = Limits()
@@ -30,11 +29,3 @@ def test_a_change_is_the_same_in_whichever_process_it_is_parsed(
 
     assert here == there
     assert here.contents.shape is shape
-
-
-def test_a_refusal_is_raised_on_this_side() -> None:
-    """With all it says."""
-    packed = packed_write("append", b'{"text": 7}', LIMITS)
-
-    with pytest.raises(InvalidInputError, match="text"):
-        unpacked_write(packed)

@@ -52,7 +52,6 @@ class Core:
         )
         self.reader = Reader(
             ReaderParts(
-                values=parts.values,
                 settled=parts.committer.settled,
                 bodies=bodies,
                 heads=heads,

@@ -26,13 +26,13 @@ from tierfold.engine.shard.operations import (
 )
 from tierfold.engine.shard.settled import Settled
 from tierfold.errors import CorruptError, OverloadError, UnknownContextError, UnknownHandleError
-from tierfold.ports import Family, KeyValues, WallClock
+from tierfold.ports import Family, WallClock
 
 T = TypeVar("T")
 
 _CHANGES_MAX = 16  # of a context while it is read: then it changes too fast to be read
 _RETRY_AFTER_S = 1
-_ROUND_S_MAX = 2.0  # that a read waits for the round which is just deleting what it reads
+_ROUND_S_MAX = 0.25  # at a time, for the round that is just deleting what is read
 
 
 class SharedSets(Protocol):
@@ -57,7 +57,6 @@ class Read:
 class ReaderParts:
     """What reads need."""
 
-    values: KeyValues
     settled: Settled
     bodies: Bodies
     heads: Heads
@@ -188,7 +187,7 @@ class Reader:
         data, head = self._present(tenant, digest, id_)
         for _ in range(_CHANGES_MAX):
             try:
-                return read(head, self._parts.bodies.reader(self._parts.values, tenant, digest))
+                return read(head, self._parts.bodies.reader(self._parts.settled, tenant, digest))
             except CorruptError:
                 was_changing = self._is_changing(tenant, digest)
                 before = data

@@ -15,8 +15,6 @@ from tierfold.config import StoreLimits
 from tierfold.context.manifest import CHANGES_KEPT, HEAD_BYTES_MAX, Shape
 from tierfold.context.segment import SegmentKind, item
 from tierfold.context.stored import about_segment
-from tierfold.engine.shard.changing import ChangeStep
-from tierfold.engine.shard.committer import StepOf
 from tierfold.engine.shard.keys import (
     expiry_key,
     head_key,
@@ -391,26 +389,3 @@ def test_a_change_that_cannot_be_prepared_is_its_own_error() -> None:
     results = world.shard.call([Delete(context=key("a")), operation])
 
     assert [type(each) for each in results] == [CorruptError, Changed]
-
-
-def test_a_change_finds_what_was_sealed_earlier_in_its_round() -> None:
-    """Upkeep and callers share rounds: a block is read before it is on the disk."""
-    world = World()
-    world.create("a", CHAT[:64])
-    commits = world.shard.core.parts.committer
-    operation = Append(context=key("a"), shape=Shape.MESSAGES, items=tuple(CHAT[64:128]))
-    appended = []
-
-    def run(sealing: StepOf) -> object:
-        step = ChangeStep(world.shard.core.change_parts, operation, world.values)
-        sealed, changed = commits.run_all([sealing, step])
-        appended.append(changed)
-        return sealed
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(commits, "run", run)
-        world.seal()
-
-    assert {type(each) for each in appended} == {Changed}
-    assert world.read("a")[:128] == [body_of(each) for each in CHAT[:128]]
-    assert world.findings() == []

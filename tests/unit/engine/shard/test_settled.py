@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from tests.unit.engine.shard.worlds import TENANT, World, body_of, key, message, replacing
 from tierfold.context.manifest import Shape
-from tierfold.engine.shard import reading
+from tierfold.context.stored import about_segment
+from tierfold.engine.shard import reading, settled
 from tierfold.engine.shard.operations import (
     Append,
+    Changing,
     Create,
     Delete,
     GetInfo,
@@ -21,6 +23,7 @@ from tierfold.engine.shard.operations import (
     ListContexts,
     Listed,
     Operation,
+    Patch,
     ReadItems,
     Result,
     Search,
@@ -77,6 +80,8 @@ def syncing(world: World, *operations: Operation) -> Iterator[list[Result]]:
     disk = world.values
     assert isinstance(disk, Syncing)
     results: list[Result] = []
+    disk.is_written.clear()
+    disk.goes_on.clear()
     disk.is_slow = True
     caller = started(lambda: results.extend(world.shard.call(operations)))
     assert disk.is_written.wait(10)
@@ -138,8 +143,33 @@ def test_contexts_come_and_go_when_that_is_on_the_disk() -> None:
     world.fails(GetInfo(context=key("a")), UnknownContextError)
 
 
-def test_a_read_of_what_is_just_being_deleted_waits_for_the_outcome() -> None:
-    """Its old bodies are gone and its new state is not certain: it is the one read that waits."""
+def test_what_a_round_deletes_can_be_read_till_it_is_gone() -> None:
+    """A shorter list, another title, a sealed page: readers have the old bodies meanwhile."""
+    world = World(values=Syncing())
+    about, other = (about_segment(word, {}, size_bytes_max=100) for word in ("old", "new"))
+    rows = [message(f"line {n}") for n in range(127)]
+    world.create("a", rows, about=about)
+    world.create("b", CHAT[:3])
+    changes: list[Changing] = [
+        Append(context=key("a"), shape=Shape.MESSAGES, items=(CHAT[0],)),  # leaves a spine
+        Patch(context=key("a"), about=other),
+        replacing("b", CHAT[2:], sent=CHAT),
+        Delete(context=key("b")),
+    ]
+    for change in changes:
+        read = ReadItems(context=change.context)
+        before = world.get(read, Items)
+        with syncing(world, change):
+            assert world.get(read, Items) == before
+    world.fails(ReadItems(context=key("b")), UnknownContextError)
+    assert world.findings() == []
+
+
+def test_a_read_waits_where_a_round_deletes_too_much_to_keep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The old bodies are gone and the new state is not certain: it is the one read that waits."""
+    monkeypatch.setattr(settled, "_LEFT_MAX", 2)
     world = world_of(Syncing())
     found: list[list[bytes]] = []
     with syncing(world, replacing("a", CHAT[3:], sent=CHAT[3:])):
@@ -152,10 +182,22 @@ def test_a_read_of_what_is_just_being_deleted_waits_for_the_outcome() -> None:
 
 def test_a_read_does_not_wait_for_a_disk_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything has a limit: it is told to come back."""
+    monkeypatch.setattr(settled, "_LEFT_MAX", 2)
     monkeypatch.setattr(reading, "_ROUND_S_MAX", 0.001)
     world = world_of(Syncing())
     with syncing(world, Delete(context=key("a"))):
         world.fails(ReadItems(context=key("a")), OverloadError)
+
+
+def test_a_damaged_value_can_be_deleted() -> None:
+    """What cannot be read is not shown either, and stops nobody from mending it."""
+    world = world_of(Syncing())
+    (damaged, _), *_ = world.values.scan(Family.HEAD, b"")
+    assert isinstance(world.values, Syncing)
+    world.values.damage(Family.HEAD, damaged)
+    world.shard.core.parts.committer.run(lambda _, batch: batch.delete(Family.HEAD, damaged))
+
+    assert world.values.get(Family.HEAD, damaged) is None
 
 
 def test_a_failed_round_is_no_longer_hidden() -> None:
@@ -209,20 +251,21 @@ def test_what_is_shown_is_what_was_there(
     """Between write and end every get and scan is as before the write, and after it as stored."""
     values = MemoryKeyValues()
     values.write(Batch(dict(stored)))
-    settled = Settled(values)
+    shown = Settled(values)
 
     def seen() -> list[object]:
         scans: list[object] = [
-            list(settled.scan(family, p, after=after, descending=descending))
+            list(shown.scan(family, p, after=after, descending=descending))
             for family in (Family.HEAD, Family.CATALOGUE)
             for p in (b"", prefix)
         ]
-        return scans + [settled.get(*at) for at in (*stored, *changed)]
+        gets = [shown.get(*at) for at in (*stored, *changed)]
+        return [*scans, *gets, shown.get_many(Family.HEAD, [key for _, key in changed])]
 
     before = seen()
     batch = Batch(dict(changed))
-    settled.begin(batch, {})
+    shown.begin(batch, {})
     values.write(batch)
     assert seen() == before
-    settled.end()
-    assert all(settled.get(*at) == value for at, value in changed.items())
+    shown.end()
+    assert all(shown.get(*at) == value for at, value in changed.items())

@@ -1,9 +1,9 @@
-"""How much there is of something, for reports: exact while that is quick."""
+"""How much there is of something, for reports: exact while that is quick and nothing is broken."""
 
 from itertools import islice
 
 from tierfold.engine.shard.keys import UPLOADED
-from tierfold.engine.shard.upkeep.sweeping import sound, sweep
+from tierfold.engine.shard.upkeep.sweeping import known, sound, sweep
 from tierfold.errors import CorruptError
 from tierfold.ports import Family, KeyValues
 
@@ -13,7 +13,7 @@ COUNTED_MAX = 100_000  # keys; .1 s on one core
 def count(values: KeyValues, family: Family) -> int:
     """Return the keys of a family; beyond COUNTED_MAX an estimate by its bytes."""
     keys = size_bytes = 0
-    for key, value in islice(sweep(values, family), COUNTED_MAX):
+    for key, value in islice(known(sweep(values, family)), COUNTED_MAX):
         keys += 1
         size_bytes += len(key) + (0 if isinstance(value, CorruptError) else len(value))
     if keys < COUNTED_MAX:
@@ -35,10 +35,10 @@ def uploaded(values: KeyValues) -> tuple[int, int]:
     """Return bytes and number of the blocks that L4 has of this shard, up to COUNTED_MAX."""
     found = [
         int.from_bytes(size, "big")
-        for _, size in islice(sound(values, Family.META, UPLOADED), COUNTED_MAX)
+        for _, size in islice(known(sound(values, Family.META, UPLOADED)), COUNTED_MAX)
     ]
     return sum(found), len(found)
 
 
 def _waiting(values: KeyValues, kind: bytes) -> int:
-    return sum(1 for _ in islice(sweep(values, Family.OUTBOX, kind), COUNTED_MAX))
+    return sum(1 for _ in islice(known(sweep(values, Family.OUTBOX, kind)), COUNTED_MAX))

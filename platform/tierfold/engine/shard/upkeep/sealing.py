@@ -11,7 +11,7 @@ from tierfold.engine.shard.upkeep.gathering import gather
 from tierfold.engine.shard.upkeep.moving import Body, Mover
 from tierfold.engine.shard.upkeep.open_rows import OpenRows
 from tierfold.engine.shard.upkeep.packing import Pack, PackJob
-from tierfold.engine.shard.upkeep.sweeping import sound, tenants
+from tierfold.engine.shard.upkeep.sweeping import known, sound, tenants
 from tierfold.engine.shard.upkeep.training import Dictionaries
 from tierfold.errors import CorruptError
 from tierfold.ports import Clock, Family, KeyValues
@@ -57,7 +57,7 @@ class Sealer:
     def count(self) -> None:
         """Find out what lies open, as a shard must that has just started."""
         tenant, size_bytes = "", 0
-        for key, frame in sound(self._values, Family.BODY):
+        for key, frame in known(sound(self._values, Family.BODY)):
             found = split_tenant(key)[0]
             if found != tenant and tenant:
                 self._open_rows.add(tenant, size_bytes, self._clock.now_ms())

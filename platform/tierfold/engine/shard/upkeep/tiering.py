@@ -12,7 +12,7 @@ from tierfold.context.manifest import Head
 from tierfold.context.stored import About, ContextInfo
 from tierfold.engine.shard.blocks import Blocks
 from tierfold.engine.shard.keys import split_tenant
-from tierfold.engine.shard.upkeep.sweeping import sound
+from tierfold.engine.shard.upkeep.sweeping import known, sound
 from tierfold.engine.working import SharedFolder, build
 from tierfold.errors import TierfoldError
 from tierfold.memory import Level, Move, MoveKind, Tiers, Touch
@@ -206,7 +206,7 @@ def heads_of(
     found: dict[bytes, tuple[str, ContextInfo]] = {}
     if not digests:
         return found
-    for key, value in sound(values, Family.HEAD):
+    for key, value in known(sound(values, Family.HEAD)):
         tenant, digest = split_tenant(key)
         if digest in digests:
             found[digest] = (tenant, ContextInfo(head=Head.decode(value), about=About()))

@@ -16,7 +16,7 @@ from tierfold.engine.shard.blocks import ObjectSource
 from tierfold.engine.shard.keys import outbox_dictionary_key, stub_hash, tenant_prefix
 from tierfold.engine.shard.objects import dictionary_object
 from tierfold.engine.shard.upkeep.steps import Commits
-from tierfold.engine.shard.upkeep.sweeping import sound, tenants
+from tierfold.engine.shard.upkeep.sweeping import known, sound, tenants
 from tierfold.engine.shard.view import Stored
 from tierfold.errors import CorruptError
 from tierfold.ports import Batch, Family, KeyValues
@@ -74,7 +74,7 @@ class Dictionaries:
 
     def _stored(self, tenant: str) -> Iterator[Dictionary]:
         """Yield what is on the disk; a damaged one is left out, and what needs it says so."""
-        for _, value in sound(self._values, Family.DICTIONARY, tenant_prefix(tenant)):
+        for _, value in known(sound(self._values, Family.DICTIONARY, tenant_prefix(tenant))):
             try:
                 yield Dictionary.decode(value)
             except CorruptError:

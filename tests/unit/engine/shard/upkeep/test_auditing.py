@@ -1,4 +1,5 @@
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,6 +20,8 @@ from tierfold.engine.shard.keys import (
     tenant_prefix,
 )
 from tierfold.engine.shard.objects import block_object
+from tierfold.engine.shard.upkeep.sweeping import sound, sweep
+from tierfold.errors import CorruptError
 from tierfold.ports import Batch, Family
 from tierfold.storage.faults import FaultyObjects
 from tierfold.storage.memory import MemoryKeyValues, MemoryObjects
@@ -275,3 +278,69 @@ def test_a_block_that_only_l4_has_is_checked_there() -> None:
 
     assert "corrupt" in kinds(fresh)
     assert Place.decode(b"\x01\x00") == Place(0, 0)
+
+
+class BrokenTable(MemoryKeyValues):
+    """A disk that lost a table of one family: nobody knows which keys it had from there on."""
+
+    broken: tuple[Family, bytes] | None = None
+
+    def scan(
+        self, family: Family, prefix: bytes, *, after: bytes = b"", descending: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in super().scan(family, prefix, after=after, descending=descending):
+            if self.broken is not None and family is self.broken[0] and key >= self.broken[1]:
+                raise CorruptError(what=f"what follows {family}", problem="its table is damaged")
+            yield key, value
+
+
+@pytest.mark.parametrize("family", [each for each in Family if each is not Family.SEARCH])
+def test_a_broken_table_is_named_and_nothing_is_taken_for_garbage(family: Family) -> None:
+    """What a table hid is neither missing nor unneeded, and no key beside it is blamed."""
+    values = BrokenTable()
+    world = full(values)
+    keys = [key for key, _ in values.scan(family, b"")]
+    if not keys:
+        put(world, family, keys_of := tenant_prefix(TENANT) + b"x" * 8, b"")
+        keys = [keys_of]
+    for first in (keys[0], keys[-1]):
+        before = {each: list(values.scan(each, b"")) for each in Family}
+        values.broken = (family, first)
+        found = world.upkeep.audit(repair=True).findings
+        values.broken = None
+        assert any("its table is damaged" in each.detail for each in found)
+        assert {each: list(values.scan(each, b"")) for each in Family} == before
+
+
+def test_a_sweep_never_ends_early_as_if_that_were_all() -> None:
+    """Who sweeps for what is in use would take the rest for garbage."""
+    values = BrokenTable()
+    full(values)
+    values.broken = (Family.REFERENCE, [key for key, _ in values.scan(Family.REFERENCE, b"")][9])
+    for swept in (sweep(values, Family.REFERENCE), sound(values, Family.REFERENCE)):
+        with pytest.raises(CorruptError):
+            list(swept)
+
+
+def test_the_end_of_a_damaged_context_is_kept() -> None:
+    """It may come back from L4, and must not live for ever then."""
+    values = MemoryKeyValues()
+    world = full(values)
+    values.damage(Family.HEAD, head_key(TENANT, DIGEST))
+    world.upkeep.audit(repair=True)
+    assert world.count(Family.EXPIRY) == 1
+
+
+@pytest.mark.parametrize("family", [Family.BLOCK, Family.REFERENCE, Family.HEAD, Family.OUTBOX])
+def test_upkeep_goes_on_beside_a_broken_table(family: Family) -> None:
+    """No job runs for ever or dies of it; what is not concerned is done, and reports are made."""
+    values = BrokenTable()
+    world = full(values)
+    world.upkeep.begin()
+    values.broken = (family, b"")
+    again = World(values=values, objects=world.objects)
+    again.upkeep.begin()
+    again.idle(120_000)
+    again.upkeep.report()
+    values.broken = None
+    assert len(again.read("a")) == len(CHAT)

@@ -44,7 +44,10 @@ class Auditor:
             self._bodies.check_rows,
             self._check_rest,
         ):
-            check(findings)
+            try:
+                check(findings)
+            except CorruptError as error:  # a table is broken, and hides what it had
+                findings.add("corrupt", (error.key or b"").hex(), f"{error.what}: {error.problem}")
         return findings.report()
 
     def _check_dictionaries(self, findings: Findings) -> None:

@@ -73,7 +73,9 @@ class ContextsAudit:
                 findings.add("corrupt", key.hex(), f"an end: {value.problem}", mend)
                 continue
             at_ms, tenant, digest = split_expiry(key)
-            if self._expires_ms(tenant, digest) != at_ms and self._is_kept(Family.EXPIRY, key):
+            if self._ends_then(tenant, digest, at_ms):
+                continue
+            if self._is_kept(Family.EXPIRY, key):
                 findings.add("garbage", key.hex(), "the end of a context that ends not then", mend)
 
     def _reference_counts(self) -> dict[tuple[str, bytes], int]:
@@ -143,13 +145,13 @@ class ContextsAudit:
         """Whether a key is still there after what it stands for was looked up."""
         return _get(self._values, family, key) is not None
 
-    def _expires_ms(self, tenant: str, digest: bytes) -> int | None:
-        """Return when a context ends; None for one that is not there or damaged."""
+    def _ends_then(self, tenant: str, digest: bytes, at_ms: int) -> bool:
+        """Whether a context ends at this time; a damaged one may, and its end is kept."""
         try:
             head = self._head(tenant, digest)
         except CorruptError:
-            return None
-        return None if head is None else head.expires_ms
+            return True
+        return head is not None and head.expires_ms == at_ms
 
 
 def _decoded(value: bytes | CorruptError) -> Head:
