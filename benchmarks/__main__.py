@@ -28,6 +28,7 @@ BENCHES = (
     "durability",
     "stored",
     "search",
+    "sharing",
 )
 NUMBERS = Path("docs/numbers.md")
 TIMEOUT_S = 1800

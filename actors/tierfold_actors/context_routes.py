@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tierfold.context.canonical import canonical_json
 from tierfold.context.identity import ContextKey, id_of_key
 from tierfold.context.stored import ContextInfo
 from tierfold.engine.contents import keyed
@@ -29,7 +30,7 @@ from tierfold_actors.serving import Serving, guarded
 _SECOND_MS = 1000
 _PAGE = 20
 _PAGE_MAX = 100
-_PATCH_TRIES = 3
+_PATCH_TRIES = 8  # each loses only to a change that was made meanwhile
 
 
 class ContextRoutes:
@@ -96,7 +97,8 @@ class ContextRoutes:
         patch = await self.serving.parsed(request, parse_patch)
         version = if_match(request.headers.get("if-match"))
         given = request.headers.get("idempotency-key")
-        said = (version, patch.title, patch.metadata, patch.ttl_s, patch.pinned_s)
+        metadata = None if patch.metadata is None else canonical_json(patch.metadata)
+        said = (version, patch.title, metadata, patch.ttl_s, patch.pinned_s)
         noted = keyed_or_made(store, given, "patch", (), *said)
         condition = Condition(if_version=version, keyed=noted)
         with store.in_flight(key, noted.key):

@@ -1,10 +1,12 @@
 """What the routes stand on."""
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from tierfold.config import Settings
 from tierfold.context.identity import ContextKey
@@ -31,6 +33,9 @@ class StoreDesk:
     wall: WallClock
     new_id: Callable[[], str]
     keys_in_flight: set[tuple[ContextKey, bytes]] = field(default_factory=set)
+    readers: WeakValueDictionary[ContextKey, asyncio.Lock] = field(
+        default_factory=WeakValueDictionary
+    )
     l0_latency_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
 
     async def run(self, steps: Generator[Step, Any, T]) -> T:
@@ -48,6 +53,15 @@ class StoreDesk:
             yield
         finally:
             self.keys_in_flight.discard(entry)
+
+    @asynccontextmanager
+    async def alone(self, context: ContextKey) -> AsyncIterator[None]:
+        """Let one caller at a time read a context that nobody holds: the next ones find it held."""
+        lock = self.readers.get(context)
+        if lock is None:
+            lock = self.readers[context] = asyncio.Lock()
+        async with lock:
+            yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

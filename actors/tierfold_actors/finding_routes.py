@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from tierfold.engine.working import bring_back
 from tierfold.wire import handle_body, parse_search
+from tierfold_actors.answering import PARSED_BYTES_PER_MS
 from tierfold_actors.reports import search_body, tiers_body
 from tierfold_actors.serving import Serving, guarded
 
@@ -21,7 +22,10 @@ class FindingRoutes:
         tenant, store = self.serving.entered(request)
         handle = request.path_params["handle"]
         items = await store.run(store.verbs.handle(tenant, handle))
-        brought = bring_back(handle, items.info, items.bodies)
+        brought = await self.serving.desk.work.compute(
+            lambda: bring_back(handle, items.info, items.bodies),
+            cost_ms=sum(map(len, items.bodies)) / PARSED_BYTES_PER_MS,
+        )
         body = handle_body(handle, items.info, brought)
         return self.serving.json(request, body, headers={"x-tierfold-tier": items.tier})
 
@@ -39,4 +43,10 @@ class FindingRoutes:
         _, store = self.serving.entered(request)
         reports = await store.run(store.verbs.tiers())
         l0 = store.verbs.working_sets.report()
-        return self.serving.json(request, tiers_body(reports, l0, store.l0_latency_ms))
+        body = tiers_body(
+            reports,
+            l0,
+            store.l0_latency_ms,
+            is_open=self.serving.desk.keyring.is_open,
+        )
+        return self.serving.json(request, body)

@@ -75,17 +75,28 @@ class QuestionRoutes:
         clock = self.serving.desk.clock
         began_ms = clock.now_ms()
         seen = version_seen(request.headers.get("x-tierfold-version"))
-        ready = await store.run(
-            store.verbs.ready(
-                tenant,
-                question.sources,
-                tokenizer=question.tokenizer,
-                freshness=Freshness(consistency=question.consistency, version_seen=seen),
-            )
+        steps = store.verbs.ready(
+            tenant,
+            question.sources,
+            tokenizer=question.tokenizer,
+            freshness=Freshness(consistency=question.consistency, version_seen=seen),
         )
+        async with self._alone(store, tenant, question):
+            ready = await store.run(steps)
         if all(account.tier == "L0" for account in ready.accounts):
             store.l0_latency_ms.append(clock.now_ms() - began_ms)
         return ready
+
+    def _alone(
+        self, store: StoreDesk, tenant: str, question: Question
+    ) -> contextlib.AbstractAsyncContextManager[None]:
+        """Wait for another question that is reading the same context just now, if one is."""
+        source = question.sources[0]
+        if len(question.sources) == 1 and isinstance(source, ContextSource):
+            key = ContextKey(tenant, source.id)
+            if not store.verbs.working_sets.of(key):
+                return store.alone(key)
+        return contextlib.nullcontext()
 
     async def _respond(
         self, call: Call, question: Question, ready: Ready, held: contextlib.ExitStack

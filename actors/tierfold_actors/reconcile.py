@@ -106,7 +106,9 @@ def _send(method: Any) -> Send:
             if is_heavy(operations):
                 return await (await asyncio.to_thread(called.remote, operations))
             return await called.remote(operations)
-        except ray.exceptions.RayActorError as error:  # dead, or not back yet
+        except ray.exceptions.RayTaskError:  # a bug in the shard: the same again ends the same
+            raise
+        except ray.exceptions.RayError as error:  # dead, not back yet, or its answer is lost
             raise ShardUnavailableError from error
 
     return send

@@ -9,6 +9,7 @@ from tierfold.engine.working import WorkingSetsReport
 Document = dict[str, Any]
 
 _SHARD_TIERS = ("L1", "L2", "L3", "L4")
+_L4_AWAY = "it does not answer, or refuses us"
 _SUMMED = ("size_bytes", "items", "hits")
 
 
@@ -33,16 +34,23 @@ def search_body(found: Hits, ignored_fields: tuple[str, ...] = ()) -> Document:
 
 
 def tiers_body(
-    reports: Sequence[TiersReport], l0: WorkingSetsReport, l0_latency_ms: Iterable[float]
+    reports: Sequence[TiersReport],
+    l0: WorkingSetsReport,
+    l0_latency_ms: Iterable[float],
+    *,
+    is_open: bool,
 ) -> Document:
-    """Return the tiers of each shard, of this process, and their sums."""
-    shards = [_shard(number, report) for number, report in enumerate(reports)]
+    """Return the tiers of each shard, of this process, and their sums.
+
+    Where there are several tenants (not `is_open`), none learns where the object store is.
+    """
+    shards = [_shard(number, report, is_open=is_open) for number, report in enumerate(reports)]
     here = _l0(l0, sorted(l0_latency_ms))
     sums = [_sum(tier, shards) for tier in _SHARD_TIERS]
     return {"shards": shards, "l0": here, "tiers": [here, *sums]}
 
 
-def _shard(number: int, report: TiersReport) -> Document:
+def _shard(number: int, report: TiersReport, *, is_open: bool) -> Document:
     return {
         "shard": number,
         "tiers": [_tier(tier) for tier in report.tiers],
@@ -50,8 +58,16 @@ def _shard(number: int, report: TiersReport) -> Document:
         "search_bytes": report.search_bytes,
         "unsealed_bytes": report.unsealed_bytes,
         "backlog": {"blocks": report.backlog_blocks, "contexts": report.backlog_contexts},
-        "object_store": {"url": report.object_store, "problem": report.object_store_problem},
+        "object_store": _object_store(report, is_open=is_open),
     }
+
+
+def _object_store(report: TiersReport, *, is_open: bool) -> Document:
+    url, problem = report.object_store, report.object_store_problem
+    if is_open:
+        return {"url": url, "problem": problem}
+    scheme, colon, _ = url.partition(":")
+    return {"url": scheme + colon, "problem": _L4_AWAY if problem else ""}
 
 
 def _tier(tier: TierReport) -> Document:

@@ -33,6 +33,15 @@ from tierfold_actors.question_routes import QuestionRoutes
 Parameter = dict[str, Any]
 
 _CONTEXT = "/v1/contexts/{id}"
+_HEADERS = {
+    "ETag": "the version of the context",
+    "x-tierfold-version": "the same as a number, to send back",
+    "x-tierfold-tier": "where it was found, L0 to L4",
+    "idempotency-replayed": "`true` where the change had been made before under this key",
+    "Location": "the path of the context",
+}
+_VERSIONED = ("ETag", "x-tierfold-version")
+_CHANGED = (*_VERSIONED, "idempotency-replayed")
 
 
 class StoreRoutes(Protocol):
@@ -66,6 +75,8 @@ class _Route:
     handler: Handler
     answers: dict[int, type[BaseModel]]  # by status
     problems: tuple[int, ...] = ()
+    headers: tuple[str, ...] = ()  # of the answer, from _HEADERS
+    may_be_unchanged: bool = False  # 304
     body: str = ""  # the model of the request's body
     parameters: tuple[Parameter, ...] = ()
 
@@ -99,6 +110,7 @@ def _of_contexts(routes: StoreRoutes) -> tuple[_Route, ...]:
             path="/v1/contexts",
             handler=routes.contexts.create_context,
             answers={201: ContextModel},
+            headers=(*_CHANGED, "Location"),
             problems=(409, 413, 422, 507),
             body="CreateContextModel",
             parameters=(_KEY,),
@@ -120,6 +132,8 @@ def _of_contexts(routes: StoreRoutes) -> tuple[_Route, ...]:
             path=_CONTEXT,
             handler=routes.contexts.get_context,
             answers={200: ContextModel},
+            headers=_VERSIONED,
+            may_be_unchanged=True,
             problems=(404, 422),
             parameters=(_ID, _header("If-None-Match", "304 where the context is at this ETag")),
         ),
@@ -128,6 +142,7 @@ def _of_contexts(routes: StoreRoutes) -> tuple[_Route, ...]:
             path=_CONTEXT,
             handler=routes.contexts.patch_context,
             answers={200: ContextModel},
+            headers=_CHANGED,
             problems=(404, 409, 412, 413, 422, 507),
             body="PatchContextModel",
             parameters=(_ID, _MATCH, _KEY),
@@ -150,6 +165,7 @@ def _of_items(routes: StoreRoutes) -> tuple[_Route, ...]:
             path=f"{_CONTEXT}/items",
             handler=routes.items.append_items,
             answers={200: ContextModel},
+            headers=_CHANGED,
             problems=(404, 409, 412, 413, 422, 507),
             body="AppendItemsModel",
             parameters=(_ID, _MATCH, _KEY),
@@ -159,15 +175,17 @@ def _of_items(routes: StoreRoutes) -> tuple[_Route, ...]:
             path=f"{_CONTEXT}/items",
             handler=routes.items.put_items,
             answers={200: ContextModel, 201: ContextModel},
+            headers=_CHANGED,
             problems=(404, 409, 412, 413, 422, 507),
             body="PutItemsModel",
-            parameters=(_ID, _MATCH, _KEY),
+            parameters=(_ID, _MATCH, _NEW, _KEY),
         ),
         _Route(
             method="GET",
             path=f"{_CONTEXT}/items",
             handler=routes.items.list_items,
             answers={200: ItemListModel},
+            headers=(*_VERSIONED, "x-tierfold-tier"),
             problems=(404, 422),
             parameters=(
                 _ID,
@@ -185,6 +203,7 @@ def _of_finding(routes: StoreRoutes) -> tuple[_Route, ...]:
             path="/v1/handles/{handle}",
             handler=routes.finding.get_handle,
             answers={200: HandleModel},
+            headers=("x-tierfold-tier",),
             problems=(404, 422),
             parameters=(_path("handle", "from an answer's `left_out`, a marker or a search"),),
         ),
@@ -212,9 +231,16 @@ def _describe(api: FastAPI, route: _Route) -> None:
         else {"parameters": list(route.parameters), "security": SECURITY}
     )
     answers: dict[int | str, dict[str, Any]] = {
-        status: {"description": _said(model), "model": model}
+        status: {
+            "description": _said(model),
+            "model": model,
+        }
+        | ({"headers": _headers(route.headers)} if route.headers else {})
         for status, model in route.answers.items()
     }
+    if route.may_be_unchanged:
+        unchanged = {"description": "it is at the ETag you have", "headers": _headers(("ETag",))}
+        answers[304] = unchanged
     api.router.add_api_route(
         route.path,
         route.handler,
@@ -234,13 +260,12 @@ def _said(model: type[BaseModel]) -> str:
 
 def _asked() -> dict[str, Any]:
     described = answer_description()
-    text = {"schema": {"type": "string"}}
-    described["headers"] |= {
-        "ETag": {"description": "the version that was asked", **text},
-        "x-tierfold-version": {"description": "the same as a number, to send back", **text},
-        "x-tierfold-tier": {"description": "where it was found, L0 to L4", **text},
-    }
+    described["headers"] |= _headers((*_VERSIONED, "x-tierfold-tier"))
     return described
+
+
+def _headers(names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 
 def _parameter(place: str, name: str, meaning: str, kind: str = "string") -> Parameter:
@@ -267,5 +292,6 @@ def _query(name: str, meaning: str, *, kind: str = "string") -> Parameter:
 
 _ID = _path("id", "the context")
 _MATCH = _header("If-Match", "make the change only at this ETag; 412 at any other")
+_NEW = _header("If-None-Match", "`*`: only where there is no such context; else 412")
 _KEY = _header("Idempotency-Key", "the same change with the same key is made once")
 _SEEN = _header("x-tierfold-version", "never answer from an older version than this")

@@ -13,6 +13,7 @@ from tierfold.cli.screen import Screen, stderr
 from tierfold.cli.storepath import store_path
 from tierfold.cli.table import counted
 from tierfold.cli.writing import to_stdout
+from tierfold.errors import SetupError, StoreLockedError
 
 if TYPE_CHECKING:
     from tierfold.engine.shard.operations import AuditReport, Finding
@@ -25,9 +26,13 @@ def audit_store(found: argparse.Namespace) -> int:
     """Check the store in this process; returns 1 if something is wrong."""
     folder = store_path(found.store or None)
     screen = stderr()
-    screen.line(f"store {folder}: reading everything ...")
-    with opened(folder) as store:
-        reports = store.audit(repair=found.repair)
+    try:
+        with opened(folder) as store:
+            screen.line(f"store {folder}: reading everything ...")
+            reports = store.audit(repair=found.repair)
+    except StoreLockedError as error:  # a server cannot do it for us
+        msg = f"{folder} is open in process {error.pid}: stop it first, then check the store"
+        raise SetupError(msg) from error
     findings = [finding for report in reports for finding in report.findings]
     if found.json:
         to_stdout([json_bytes(_body(reports, findings))])

@@ -14,7 +14,14 @@ from tierfold.cli.table import counted
 from tierfold.cli.writing import require_writable, to_stdout
 from tierfold.client.documents import ContextObject, ItemsPage
 from tierfold.client.paging import each_context, each_item, page_items
-from tierfold.errors import CallerError, UnknownContextError, VersionConflictError
+from tierfold.errors import (
+    CallerError,
+    CorruptError,
+    InvalidInputError,
+    TierfoldError,
+    UnknownContextError,
+    VersionConflictError,
+)
 
 if TYPE_CHECKING:
     from tierfold.cli.parquet.files import RowsWriter
@@ -32,7 +39,7 @@ _TOLD_EVERY = 1_000  # contexts
 def command(argv: list[str]) -> int:
     """Write the contexts named, or all of them."""
     found = _parser().parse_args(argv)
-    require_writable(found.file)
+    _require_file(found.file)
     screen = stderr(quiet=found.quiet)
     with reached(place(found), screen) as contexts:
         wanted = _wanted(contexts, found.ids)
@@ -53,11 +60,18 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="the file; one that is there is replaced")
-    parser.add_argument("ids", metavar="ID", nargs="*", help="contexts (default: all)")
+    parser.add_argument("ids", metavar="ID", nargs="*", default=(), help="contexts (default: all)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("-q", "--quiet", action="store_true", help="no lines but errors")
     add_place(parser)
     return parser
+
+
+def _require_file(name: str) -> None:
+    if name == "-":
+        problem = "a Parquet file is written in place, not to stdout: name a file"
+        raise InvalidInputError(problem)
+    require_writable(name)
 
 
 def _wanted(contexts: Contexts, ids: Sequence[str]) -> Iterator[ContextObject]:
@@ -103,6 +117,12 @@ def _written(contexts: Contexts, context: ContextObject, writer: "RowsWriter") -
     except (UnknownContextError, VersionConflictError) as error:
         msg = f"context {context.id!r} changed while it was exported: run the command again"
         raise CallerError(msg) from error
+    except CorruptError as error:
+        msg = (
+            f"context {context.id!r} cannot be read ({error}): "
+            "the others are exported when their ids are named after FILE"
+        )
+        raise TierfoldError(msg) from error
     return context.items
 
 

@@ -1,5 +1,6 @@
 """A store in this process, seen as a server would show it."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from tierfold.engine.shard.operations import TierReport, TiersReport
 from tierfold.engine.store import Store
 
 _READS_MAX = 256  # to find out where a context lies
+_INDEXING_S_MAX = 5.0  # that a search waits for what was just written
+_INDEXING_S_STEP = 0.05
 
 _SHAPES: dict[StoredShape, Shape] = {
     StoredShape.MESSAGES: "messages",
@@ -156,8 +159,15 @@ class LocalContexts:
         return self.store.bring_back(text)
 
     def search(self, query: str, *, limit: int = 10) -> Found:
-        """Find items by the words of a query."""
+        """Find items by the words of a query, in what was just written too, if it is soon done.
+
+        Nobody indexes what is left once this process ends.
+        """
         found = self.store.search(query, limit=limit)
+        until_s = time.monotonic() + _INDEXING_S_MAX
+        while found.segments_waiting and time.monotonic() < until_s:
+            time.sleep(_INDEXING_S_STEP)
+            found = self.store.search(query, limit=limit)
         hits = tuple(
             SearchHit(
                 context=hit.context,

@@ -36,7 +36,7 @@ def command(argv: list[str]) -> int:
     with reached(place(found), screen) as contexts:
         result = contexts.search(query, limit=found.limit)
     if result.segments_waiting:
-        screen.line(f"{result.segments_waiting:,} new segments are not searchable yet")
+        screen.line(f"{result.segments_waiting:,} new segments are not searchable yet: try again")
     if found.json:
         to_stdout([json_bytes(_body(result))])
     elif result.hits:
@@ -73,5 +73,10 @@ def _lines(hit: SearchHit, screen: Screen) -> Iterator[str]:
     yield f"{hit.score:6.2f}  {where}  {screen.paint(hit.handle, 'dim')}"
     text = " ".join(printable(hit.text).split())
     yield from textwrap.wrap(
-        text, screen.width, initial_indent=_INDENT, subsequent_indent=_INDENT, max_lines=3
+        text,
+        screen.width,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        max_lines=3,
+        placeholder=" […]",
     )

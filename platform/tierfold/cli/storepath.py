@@ -8,7 +8,6 @@ from tierfold.errors import InvalidInputError
 
 STORE_VARIABLE = "TIERFOLD_STORE"
 OBJECTS_VARIABLE = "TIERFOLD_OBJECTS"
-NO_OBJECTS = "none"
 
 _DEFAULT = "~/.tierfold"
 
@@ -27,13 +26,12 @@ def store_path(option: str | None, environment: Mapping[str, str] = os.environ) 
 
 
 def objects_url(folder: Path, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the object store of a store: $TIERFOLD_OBJECTS, else the folder a server made in it.
+    """Return the object store to open a store with: $TIERFOLD_OBJECTS, else what it began with.
 
-    A command that opened the store without it could not read what lies only there, and would keep
-    its changes from it.
+    None leaves the choice to the store, which remembers its object store. A new one begins with a
+    folder in it, whether a command or a server is the first to come.
     """
     named = environment.get(OBJECTS_VARIABLE)
     if named:
-        return None if named == NO_OBJECTS else named
-    own = folder / "objects"
-    return f"file://{own}" if own.is_dir() else None
+        return named
+    return None if any(folder.glob("shard-*")) else f"file://{folder}/objects"

@@ -7,7 +7,10 @@ from tierfold.errors import InvalidInputError
 
 
 def require_url(url: str) -> str:
-    """Return the URL without its last slash; raises InvalidInputError for what is none of ours."""
+    """Return the URL without its last slash and the /v1 that other clients want in it.
+
+    Raises InvalidInputError for what is no address of a server.
+    """
     problem = ""
     try:
         parts = urlsplit(url)
@@ -21,7 +24,7 @@ def require_url(url: str) -> str:
         problem = "this is no URL: write http://host:port"
     if problem:
         raise InvalidInputError(problem, path="url")
-    return url.rstrip("/")
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def is_loopback(url: str) -> bool:

@@ -8,11 +8,13 @@ from urllib.parse import quote
 from tierfold.client.documents import Item
 from tierfold.context import UNLIMITED, Budget, Markers, Tokenizer
 from tierfold.context.canonical import canonical_json
+from tierfold.context.identity import ContextKey
 from tierfold.context.stored import Consistency
-from tierfold.errors import InvalidInputError
+from tierfold.errors import InvalidInputError, UnknownHandleError
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
+_ANY_TENANT = "any"  # an id is as good or bad for each of them
 _BUDGET = ("max_tokens", "latency_ms", "memory_bytes", "cost_usd", "min_quality")
 
 
@@ -176,7 +178,9 @@ def process(id: str, question: Question, *, version_seen: int) -> Call:  # noqa:
 
 def handle(text: str) -> Call:
     """Bring back what a handle names."""
-    return Call(method="GET", path=f"/v1/handles/{_quoted(text)}", about={"handle": text})
+    if not text or "/" in text or set(text) <= {"."}:  # it would be another path on the server
+        raise UnknownHandleError(text)
+    return Call(method="GET", path=f"/v1/handles/{quote(text, safe='')}", about={"handle": text})
 
 
 def search(query: str, *, limit: int) -> Call:
@@ -204,15 +208,9 @@ def _write_items(
 
 
 def _path(context: str) -> str:
-    return f"/v1/contexts/{_quoted(context)}"
-
-
-def _quoted(name: str) -> str:
-    """Return the name as one segment of a path, whatever a caller put in."""
-    if not name or set(name) <= {"."}:  # a dot would be taken for a folder on the way
-        problem = f"{name!r} is no id"
-        raise InvalidInputError(problem, path="id")
-    return quote(name, safe="")
+    """Return the path of a context; an id that is none would be another path on the server."""
+    known = ContextKey(_ANY_TENANT, context)
+    return f"/v1/contexts/{quote(known.id, safe='')}"
 
 
 def _condition(if_version: int | None) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import socket
+import ssl
 import time
 from typing import Any
 
@@ -139,8 +141,24 @@ def _options(call: Call) -> dict[str, Any]:
 def _lost(error: httpx.RequestError) -> Lost:
     """Say what happened, never what was in it."""
     if isinstance(error, httpx.ConnectError):
-        return Lost(problem="connection refused", was_sent=False)
+        return Lost(problem=_unconnected(error), was_sent=False)
     if isinstance(error, httpx.TimeoutException):
         was_sent = not isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout)
         return Lost(problem="no reply in time", was_sent=was_sent)
     return Lost(problem=f"the connection broke ({type(error).__name__})", was_sent=True)
+
+
+def _unconnected(error: BaseException) -> str:
+    """Say why there is no connection: the reason lies some causes deep."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return "no machine is known by that name"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its certificate is not trusted here"
+        if isinstance(cause, ssl.SSLError):
+            return "it does not speak TLS"
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        cause = cause.__cause__ or cause.__context__
+    return "no connection"

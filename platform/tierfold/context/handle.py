@@ -46,12 +46,9 @@ class Handle:
 
     def encode(self) -> str:
         """Return the handle as callers see it: 22 to 40 characters that fit a path."""
-        part = 0 if self.part is None else self.part + 1
-        fields = (self.first, self.count, part, self.start, self.end)
-        packed = b"".join((self.digest, *map(_varint, fields), self.check))
-        # An answer has a hundred of them: `base64.urlsafe_b64encode` costs twice as much.
-        encoded = binascii.b2a_base64(packed, newline=False).translate(_URL_SAFE)
-        return _PREFIX + encoded.decode("ascii").rstrip("=")
+        return encoded_handle(
+            self.digest, self.first, self.count, self.part, (self.start, self.end), self.check
+        )
 
     @classmethod
     def decode(cls, text: str) -> "Handle":
@@ -73,6 +70,17 @@ class Handle:
             end=end,
             check=packed[at:],
         )
+
+
+def encoded_handle(
+    digest: bytes, first: int, count: int, part: int | None, span: tuple[int, int], check: bytes
+) -> str:
+    """Return a handle as callers see it, of what a `Handle` holds, without making one."""
+    fields = (first, count, 0 if part is None else part + 1, *span)
+    packed = b"".join((digest, *map(_varint, fields), check))
+    # An answer has a hundred of them: `base64.urlsafe_b64encode` costs twice as much.
+    encoded = binascii.b2a_base64(packed, newline=False).translate(_URL_SAFE)
+    return _PREFIX + encoded.decode("ascii").rstrip("=")
 
 
 def check_of(names: Sequence[bytes]) -> bytes:

@@ -166,11 +166,12 @@ class Questions:
 
         The change is made: what cannot be extended is read anew when somebody asks.
         """
-        if changed.was_made_before:
+        holding = self.working_sets.of(key)
+        if changed.was_made_before or not holding:
             return
         bodies = tuple(_body(item) for item in items)
         names = [item.segment.name for item in items]
-        for tokenizer, held in self.working_sets.of(key):
+        for tokenizer, held in holding:
             if chained(held.info.head.chain, names) != changed.info.head.chain:
                 continue
             if changed.info.head.shape is Shape.TEXT:

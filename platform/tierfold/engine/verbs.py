@@ -53,6 +53,7 @@ from tierfold.engine.working import Loaded, WorkingSets
 from tierfold.errors import (
     ContextExistsError,
     InvalidInputError,
+    OverloadError,
     TooLargeError,
     UnknownContextError,
 )
@@ -75,7 +76,8 @@ __all__ = [
 ]
 
 _WALL = UnixClock()
-_REPLACE_TRIES = 3  # while others make and delete the context
+_REPLACE_TRIES = 8  # while others make and delete the context
+_RETRY_AFTER_S = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,14 +174,16 @@ class Verbs:
     ) -> Generator[Step, Any, Changed]:
         """Make the list these items, creating the context where there is none.
 
-        Only what the shard does not have is sent to it. `about` counts where it is created.
+        Only what the shard does not have is sent to it. `about` counts where it is created. Raises
+        OverloadError where others make and delete the context all the time.
         """
         self._require_storable(contents.items)
-        tries = 1 if condition.if_version else _REPLACE_TRIES
-        for _ in range(tries - 1):
+        if condition.if_version:
+            return (yield from self._replaced(key, contents, condition, about))
+        for _ in range(_REPLACE_TRIES):
             with suppress(UnknownContextError, ContextExistsError):  # deleted or made meanwhile
                 return (yield from self._replaced(key, contents, condition, about))
-        return (yield from self._replaced(key, contents, condition, about))
+        raise OverloadError(retry_after_s=_RETRY_AFTER_S)
 
     def _replaced(
         self,

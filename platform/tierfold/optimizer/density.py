@@ -21,7 +21,9 @@ class Densities:
         self._problem = problem
         self._exponent = exponent
         self._own = problem.value / problem.stock.size(exponent)
-        self._by_frame: IntArray | None = None
+        self._key = self._own.copy()  # where frames owe what is in `_owed`
+        self._owed: IntArray = np.zeros(len(problem.stock.frame_parent), np.int32)
+        self._by_frame: tuple[IntArray, IntArray] | None = None
 
     def keys(self, paid: BoolArray) -> FloatArray:
         """Return value / tokens**exponent, (n,), lowered where a frame is still unpaid.
@@ -33,40 +35,60 @@ class Densities:
         stock = self._problem.stock
         if not len(stock.needing_frame):
             return self._own.astype(np.float32)
-        if self._by_frame is None:
-            self._by_frame = self._in_frames()
-        unpaid = owed_above(stock, paid)
-        places = self._by_frame[unpaid.take(stock.frame.take(self._by_frame)) > 0]
-        key = self._own.copy()
-        if len(places):
-            key[places] = self._bundled(places, unpaid)
-        return key.astype(np.float32)
+        owed = owed_above(stock, paid)
+        is_changed = owed != self._owed  # units of other frames keep their keys
+        self._owed = owed
+        self._settle(is_changed & (owed == 0))
+        self._bundle(is_changed & (owed > 0))
+        return self._key.astype(np.float32)
 
-    def _in_frames(self) -> IntArray:
-        """Return the units that stand in frames, frame by frame, the densest first."""
+    def _in_frames(self) -> tuple[IntArray, IntArray]:
+        """Return the units that stand in frames, frame by frame, the densest first; their frames."""
         stock = self._problem.stock
         places = in_order(self._own, stock.needing_frame)
         frame = stock.frame.take(places)
         if len(stock.frame_parent) <= _RADIX_MAX:
             frame = frame.astype(np.uint16)
-        return places[np.argsort(frame, kind="stable")]
+        order = np.argsort(frame, kind="stable")
+        return places.take(order), frame.take(order)
 
-    def _bundled(self, places: IntArray, unpaid: IntArray) -> FloatArray:
+    def _in(self, frames: BoolArray) -> tuple[IntArray, IntArray]:
+        """Return the units of these frames as `_in_frames` does."""
+        if self._by_frame is None:
+            self._by_frame = self._in_frames()
+        places, frame = self._by_frame
+        at = frames.take(frame).nonzero()[0]
+        return places.take(at), frame.take(at)
+
+    def _settle(self, frames: BoolArray) -> None:
+        """Give the units of frames that are paid now their own keys."""
+        if frames.any():
+            places, _ = self._in(frames)
+            self._key[places] = self._own.take(places)
+
+    def _bundle(self, frames: BoolArray) -> None:
+        """Give the units of frames that owe the keys of their bundles."""
+        if frames.any():
+            places, frame = self._in(frames)
+            if len(places):
+                self._key[places] = self._bundled(places, frame)
+
+    def _bundled(self, places: IntArray, frame: IntArray) -> FloatArray:
         """Return the keys of units that stand frame by frame, the densest first."""
-        stock = self._problem.stock
-        frame = stock.frame.take(places)
         first = np.concatenate(([0], (frame[1:] != frame[:-1]).nonzero()[0] + 1))
         sizes = np.concatenate((first[1:], [len(places)])) - first
+        bundle_of = np.repeat(np.arange(len(first)), sizes)
         place = np.arange(len(places))
-        value = _running_sum(self._problem.value.take(places).astype(np.float64), first, sizes)
-        tokens = _running_sum(np.maximum(stock.tokens.take(places), 1.0), first, sizes)
+        problem = self._problem
+        value = _running_sum(problem.value.take(places).astype(np.float64), first, bundle_of)
+        tokens = _running_sum(np.maximum(problem.stock.tokens.take(places), 1.0), first, bundle_of)
         # The exponent rewards short units; a bundle is judged as if its frame were spread over it.
-        average = tokens / (place - np.repeat(first - 1, sizes))
-        bundle = value / (tokens + unpaid.take(frame)) * average ** (1.0 - self._exponent)
+        average = tokens / (place - (first - 1).take(bundle_of))
+        bundle = value / (tokens + self._owed.take(frame)) * average ** (1.0 - self._exponent)
         best_of_frame = np.maximum.reduceat(bundle, first)
-        best = np.repeat(best_of_frame, sizes)
+        best = best_of_frame.take(bundle_of)
         last_best = np.maximum.reduceat(np.where(bundle == best, place, -1), first)
-        in_bundle = place <= np.repeat(last_best, sizes)
+        in_bundle = place <= last_best.take(bundle_of)
         return np.where(in_bundle, best, np.minimum(self._own.take(places), best))
 
 
@@ -83,9 +105,9 @@ def in_order(key: FloatArray, units: IntArray) -> IntArray:
     return (composed & np.uint64((1 << _PLACE_BITS) - 1)).astype(np.int32)
 
 
-def _running_sum(values: FloatArray, first: IntArray, sizes: IntArray) -> FloatArray:
+def _running_sum(values: FloatArray, first: IntArray, bundle_of: IntArray) -> FloatArray:
     """Return the sums from the begin of each frame on."""
     total = np.zeros(len(values) + 1)
     np.cumsum(values, out=total[1:])
-    running: FloatArray = total[1:] - np.repeat(total[first], sizes)
+    running: FloatArray = total[1:] - total[first].take(bundle_of)
     return running

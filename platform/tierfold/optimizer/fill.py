@@ -8,71 +8,78 @@ from tierfold.optimizer.problem import (
     IntArray,
     Stock,
     cost,
+    cost_shown,
     opened_frames,
     owed_above,
     with_framing,
 )
 
+_NOTHING = np.zeros(1, np.int32)
 _MISSES_MAX = 200  # after so many units in a row that do not fit, the rest is not worth the time
 
 
 class Filling:
     """A growing choice; `tokens` is what it costs now."""
 
-    def __init__(self, stock: Stock, kept: BoolArray, *, budget: int) -> None:
+    def __init__(self, stock: Stock, kept: BoolArray) -> None:
         self.kept = kept
-        self.budget = budget
-        self.tokens = cost(stock, kept)
         self._stock = stock
         self._opened = opened_frames(stock, kept)
+        self._owed = _owed_by_frames(stock, self._opened)
         self._shown = with_framing(stock, kept, self._opened).copy()
         self._lane_is_shown = np.zeros(stock.lane_count, np.bool_)
         self._lane_is_shown[stock.lane[self._shown]] = True
+        self.tokens = cost_shown(stock, self._shown, self._opened)
 
-    def take_all(self, order: IntArray) -> list[int]:
-        """Add what fits, in order; return what was added."""
+    def take_all(self, order: IntArray, *, budget: int) -> list[int]:
+        """Add what fits within the budget, in order; return what was added."""
         added: list[int] = []
-        units, prices = self._candidates(order)
+        units, prices = self._candidates(order, budget - self.tokens)
         while len(units):
-            place = self._take_first(units[:_MISSES_MAX].tolist(), prices)
+            place = self._take_first(units[:_MISSES_MAX].tolist(), prices, budget)
             if place is None:
                 break
             added.append(int(units[place]))
-            units, prices = self._candidates(units[place + 1 :])
+            units, prices = self._candidates(units[place + 1 :], budget - self.tokens)
         return added
 
-    def _take_first(self, units: list[int], prices: IntArray) -> int | None:
+    def _take_first(self, units: list[int], prices: IntArray, budget: int) -> int | None:
         """Add the first unit that fits and return its place."""
         for place, unit in enumerate(units):
             frames = self._frames_needed(unit)
             tokens = self._tokens_with(unit, frames, int(prices[place]))
-            if tokens <= self.budget:
+            if tokens <= budget:
                 self.tokens = tokens
                 self.kept[unit] = True
                 self._show(unit, frames)
                 return place
         return None
 
-    def _candidates(self, order: IntArray) -> tuple[IntArray, IntArray]:
+    def _candidates(self, order: IntArray, room: int) -> tuple[IntArray, IntArray]:
         """Return those that may fit, and what each adds if no frame it needs has text of its own.
 
         Where no frame has any, all of them fit.
         """
-        stock, room = self._stock, self.budget - self.tokens
+        stock = self._stock
         near = order[stock.cheapest.take(order) <= room]
-        near = near[~self.kept[near]]
-        if not len(self._opened):
-            price = stock.tokens[near] + self._gap_changes(near)
-            is_near = price <= room
-            return near[is_near], price[is_near]
-        owed = np.append(owed_above(stock, self._opened), 0)  # the last one is for NO_FRAME
-        near = near[stock.cheapest[near] + owed[stock.frame[near]] <= room]
-        price = stock.tokens[near] + self._gap_changes(near) + owed[stock.frame[near]]
-        is_near = price - self._closed_by_frames(near) <= room
+        near = near[~self.kept.take(near)]
+        if len(self._opened):
+            owed = self._owed.take(stock.frame.take(near))
+            near = near[stock.cheapest.take(near) + owed <= room]
+        if not len(near):
+            return near, near
+        price = stock.tokens.take(near) + self._gap_changes(near)
+        least = price
+        if len(self._opened):
+            price += self._owed.take(stock.frame.take(near))
+            least = price - self._closed_by_frames(near)
+        is_near = least <= room
         return near[is_near], price[is_near]
 
-    def _closed_by_frames(self, units: IntArray) -> IntArray:
+    def _closed_by_frames(self, units: IntArray) -> IntArray | int:
         """Return the most marker tokens that the own text of a unit's frames can save."""
+        if self._stock.gaps_closed_max == 1:
+            return 0
         closed = (self._stock.gaps_closed_max - 1) * self._stock.gap_tokens[units]
         saved: IntArray = np.where(self._waits_for_frame(units), closed, 0)
         return saved
@@ -115,7 +122,13 @@ class Filling:
         self._lane_is_shown[stock.lane[unit]] = True
         if frames:
             self._opened[frames] = True
+            self._owed = _owed_by_frames(stock, self._opened)
             units, of_frame = stock.own_text
             own = units[np.isin(of_frame, frames)]
             self._shown[own] = True
             self._lane_is_shown[stock.lane[own]] = True
+
+
+def _owed_by_frames(stock: Stock, opened: BoolArray) -> IntArray:
+    """Return what each frame and those around it still cost, (f + 1,); the last is NO_FRAME's."""
+    return np.concatenate((owed_above(stock, opened), _NOTHING)) if len(opened) else _NOTHING

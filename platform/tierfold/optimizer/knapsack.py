@@ -60,8 +60,8 @@ def _better(problem: Problem, first: Selection, second: Selection) -> Selection:
 def _greedy(stock: Stock, budget: int, key: FloatArray) -> Selection:
     order = in_order(key, stock.choosable)
     taken = _longest_prefix(stock, order, budget)
-    filling = Filling(stock, _with_first(stock, order, taken), budget=budget)
-    filling.take_all(order[taken : taken + _FILL_FROM])
+    filling = Filling(stock, _with_first(stock, order, taken))
+    filling.take_all(order[taken : taken + _FILL_FROM], budget=budget)
     return Selection(kept=filling.kept, tokens=filling.tokens, order=order)
 
 
@@ -75,10 +75,10 @@ def _longest_prefix(stock: Stock, order: IntArray, budget: int) -> int:
     room = budget - stock.tokens_at_first
     longest = max(room, 0) + stock.gap_tokens_max + 1  # a free unit has a token at least
     order = order[:longest]
-    tokens = np.cumsum(stock.tokens[order])
-    is_over = tokens - stock.gap_tokens[order] > room  # a unit may close a gap
+    tokens = stock.tokens.take(order).cumsum()
+    is_over = tokens - stock.gap_tokens.take(order) > room  # a unit may close a gap
     high = int(is_over.argmax()) if is_over.any() else len(order)
-    low = int(np.searchsorted(np.cumsum(stock.dearest[order[:high]]), room, side="right"))
+    low = int(stock.dearest.take(order[:high]).cumsum().searchsorted(room, side="right"))
     fits_until, over_from = _sure_bounds(stock, order[:high], tokens[:high], room)
     while low < high:
         middle = (low + high + 1) // 2
@@ -96,12 +96,12 @@ def _sure_bounds(stock: Stock, order: IntArray, tokens: IntArray, room: int) -> 
 
     Between them lie only the markers: two beside every unit, or none at all.
     """
-    gaps = 2 * stock.gap_tokens[order]
+    gaps = 2 * stock.gap_tokens.take(order)
     if len(stock.frame_parent):
         frame_tokens, frame_gaps = _frames_of_prefixes(stock, order)
         tokens, gaps = tokens + frame_tokens, gaps + frame_gaps
-    fits_until = int(np.searchsorted(tokens + np.cumsum(gaps), room, side="right"))
-    over_from = int(np.searchsorted(tokens, room + stock.gaps_at_first, side="right")) + 1
+    fits_until = int((tokens + gaps.cumsum()).searchsorted(room, side="right"))
+    over_from = int(tokens.searchsorted(room + stock.gaps_at_first, side="right")) + 1
     return fits_until, over_from
 
 
@@ -112,18 +112,18 @@ def _frames_of_prefixes(stock: Stock, order: IntArray) -> tuple[IntArray, IntArr
     """
     count = len(order)
     opener = np.full(len(stock.frame_parent), count)  # the place of the unit that opens a frame
-    frame = stock.frame[order]
+    frame = stock.frame.take(order)
     # Written backwards, so that the first of a frame's units is written last.
-    inside = np.flatnonzero(frame != NO_FRAME)[::-1]
+    inside = (frame != NO_FRAME).nonzero()[0][::-1]
     opener[frame[inside]] = inside
     for level in reversed(stock.frame_levels):
         np.minimum.at(opener, stock.frame_parent[level], opener[level])
-    opened = np.flatnonzero((opener < count) & ~stock.frames_at_first)
-    at = opener[opened]
-    tokens = np.bincount(at, stock.frame_tokens[opened], count)
-    texts = np.bincount(at, stock.frame_has_text[opened], count)
+    opened = ((opener < count) & ~stock.frames_at_first).nonzero()[0]
+    at = opener.take(opened)
+    tokens = np.bincount(at, stock.frame_tokens.take(opened), count)
+    texts = np.bincount(at, stock.frame_has_text.take(opened), count)
     gaps = 4 * stock.gap_tokens_max * texts
-    return np.cumsum(tokens).astype(np.int64), gaps.astype(np.int64)
+    return tokens.cumsum().astype(np.int64), gaps.astype(np.int64)
 
 
 def _with_first(stock: Stock, order: IntArray, count: int) -> BoolArray:
@@ -142,7 +142,7 @@ def _best_single(problem: Problem, budget: int, greedy: Selection) -> Selection:
         kept = stock.kept.copy()
         kept[stock.choosable[place]] = True
         if cost(stock, kept) <= budget:
-            filling = Filling(stock, kept, budget=budget)
-            filling.take_all(greedy.order)
+            filling = Filling(stock, kept)
+            filling.take_all(greedy.order, budget=budget)
             return Selection(kept=filling.kept, tokens=filling.tokens, order=greedy.order)
     return greedy

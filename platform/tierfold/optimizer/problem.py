@@ -168,12 +168,8 @@ def opened_frames(stock: Stock, kept: BoolArray) -> BoolArray:
     """Return the (f,) frames that the kept units and the pinned frames need."""
     if not len(stock.frame_kept):
         return stock.frame_kept
-    return _opened_by(stock, kept.nonzero()[0])
-
-
-def _opened_by(stock: Stock, places: IntArray) -> BoolArray:
     opened = stock.frame_kept.copy()
-    chosen = stock.frame_opened[places]
+    chosen = stock.frame_opened[kept]
     opened[chosen[chosen != NO_FRAME]] = True
     for level in reversed(stock.frame_levels):
         opened[stock.frame_parent[level[opened[level]]]] = True
@@ -200,25 +196,25 @@ def with_framing(stock: Stock, kept: BoolArray, opened: BoolArray) -> BoolArray:
 
 def gap_cost(stock: Stock, places: IntArray, shown: BoolArray) -> int:
     """Return the tokens of every marker the shown units need; `places` are their indices."""
-    if not len(places):
+    if not (len(places) and stock.gap_tokens_max):
         return 0
     has_before, has_behind = stock.neighbours
     gap, lane = stock.gap_tokens[places], stock.lane[places]
     in_front = has_before[places] & ~shown[places - 1]
     is_last_shown = np.concatenate((lane[1:] != lane[:-1], _TRUE))
     behind = is_last_shown & has_behind[places]
-    return int(gap[in_front].sum()) + int(gap[behind].sum())
+    return int(gap @ (in_front.view(np.int8) + behind))
 
 
 def cost(stock: Stock, kept: BoolArray) -> int:
     """Return the tokens of the kept units with their frames and markers."""
-    places = kept.nonzero()[0]
-    if not len(stock.frame_parent):
-        return int(stock.tokens[places].sum()) + gap_cost(stock, places, kept)
-    opened = _opened_by(stock, places)
-    tokens = int(stock.frame_tokens[opened].sum())
-    if not len(stock.own_text[0]):
-        return tokens + int(stock.tokens[places].sum()) + gap_cost(stock, places, kept)
-    own = places[~stock.framing[places]]
-    shown = with_framing(stock, kept, opened)
-    return tokens + int(stock.tokens[own].sum()) + gap_cost(stock, shown.nonzero()[0], shown)
+    opened = opened_frames(stock, kept)
+    return cost_shown(stock, with_framing(stock, kept, opened), opened)
+
+
+def cost_shown(stock: Stock, shown: BoolArray, opened: BoolArray) -> int:
+    """Return the same, the kept units being shown with the own text of their opened frames."""
+    places = shown.nonzero()[0]
+    own = places[~stock.framing[places]] if len(stock.own_text[0]) else places
+    tokens = int(stock.tokens.take(own).sum()) + gap_cost(stock, places, shown)
+    return tokens + int(stock.frame_tokens[opened].sum()) if len(opened) else tokens

@@ -1,6 +1,5 @@
 """Rows of a chat: which are in an answer, where dropped ones are marked, what they cost."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -40,6 +39,7 @@ class ChatRows:
         self._counter = counter
         self._marking = marking
         self._gap_overhead = message_overhead(GAP_ROW, counter)
+        self._of_marker: dict[str, int] = {}  # tokens of a row that holds it
 
     def tokens(self, opened: BoolArray) -> int:
         """Return what the rows cost besides their texts, marker rows included."""
@@ -49,11 +49,14 @@ class ChatRows:
         tokens = int(self._intake.row_overhead[is_kept].sum())
         if not self._marking.tokens:
             return tokens
-        often = Counter(self._marking.of_rows(*gap) for gap in self._gaps(is_kept))
-        return tokens + sum(
-            (self._gap_overhead + self._counter.count(marker)) * times
-            for marker, times in often.items()
-        )
+        return tokens + sum(self._gap_tokens(*gap) for gap in self._gaps(is_kept))
+
+    def _gap_tokens(self, first: int, count: int) -> int:
+        marker = self._marking.of_rows(first, count)
+        tokens = self._of_marker.get(marker)
+        if tokens is None:
+            tokens = self._of_marker[marker] = self._gap_overhead + self._counter.count(marker)
+        return tokens
 
     def kept_blocks(self, opened: BoolArray) -> BoolArray:
         """Return which blocks are of rows that are in the answer."""

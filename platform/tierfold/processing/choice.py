@@ -13,7 +13,6 @@ from tierfold.optimizer import (
     Filling,
     Problem,
     Selection,
-    cost,
     opened_frames,
     select,
     with_framing,
@@ -90,12 +89,9 @@ class Chooser:
 
     def _refill(self, selection: Selection, choice: Choice, budget: int) -> Choice:
         """Add what fits into the tokens left; what proves too long as text is passed by."""
-        order = selection.order
+        order, filling = selection.order, self._filling(choice)
         for _ in range(_REFILLS_MAX):
-            kept = choice.shown.units & ~self._stock.framing
-            slack = budget - choice.tokens
-            filling = Filling(self._stock, kept, budget=cost(self._stock, kept) + slack)
-            added = filling.take_all(order)
+            added = filling.take_all(order, budget=filling.tokens + budget - choice.tokens)
             if not added:
                 break
             fuller, too_long = self._counted(filling.kept), []
@@ -104,5 +100,9 @@ class Chooser:
                 filling.kept[too_long[-1]] = False
                 fuller = self._counted(filling.kept)
             choice = fuller
-            order = order[~np.isin(order, too_long)]
+            if too_long:
+                order, filling = order[~np.isin(order, too_long)], self._filling(choice)
         return choice
+
+    def _filling(self, choice: Choice) -> Filling:
+        return Filling(self._stock, choice.shown.units & ~self._stock.framing)

@@ -42,25 +42,28 @@ class LeftOutRuns:
         runs = [self._whole.get(key) for key in np.where(is_whole, block, _NO_BLOCK).tolist()]
         new = [place for place, run in enumerate(runs) if run is None]
         if new:
-            tokens = np.add.reduceat(units.tokens[gone], begins)
-            columns = (column[new].tolist() for column in (is_whole, block, first, last, tokens))
-            for place, whole, *facts in zip(new, *columns, strict=True):
+            tokens = np.add.reduceat(units.tokens[gone], begins)[new]
+            block, is_whole = block[new], is_whole[new].tolist()
+            begin = self._intake.block_start[block]
+            start, end = units.start[first[new]] - begin, units.end[last[new]] - begin
+            columns = (column.tolist() for column in (block, start, end, tokens))
+            for place, whole, *facts in zip(new, is_whole, *columns, strict=True):
                 runs[place] = run = self._made(*facts)
                 if whole:
                     self._whole[facts[0]] = run
-        return tuple(run for run in runs if run is not None)
+        return tuple(runs)
 
-    def _made(self, block: int, first: int, last: int, tokens: int) -> LeftOut:
-        intake, origin = self._intake, self._intake.blocks[block].origin
-        begin = int(intake.block_start[block])
+    def _made(self, block: int, start: int, end: int, tokens: int) -> LeftOut:
+        intake, places = self._intake, self._places
+        origin = intake.blocks[block].origin
         return LeftOut(
             source=origin.source,
             message=origin.message,
             part=origin.part,
-            start=int(intake.units.start[first]) - begin,
-            end=int(intake.units.end[last]) - begin,
+            start=start,
+            end=end,
             tokens=tokens,
-            handle=None if self._places is None else self._places.of_units(intake, first, last),
+            handle=None if places is None else places.of_block(intake, block, (start, end)),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tierfold.context.handle import Handle, check_of
+from tierfold.context.handle import check_of, encoded_handle
 from tierfold.context.manifest import Shape
 from tierfold.context.segment import NAME_BYTES
 from tierfold.text import Intake, Origin
@@ -43,17 +43,26 @@ class Places:
         """Return the handle of the characters of units that stand side by side in one text."""
         units = intake.units
         start, end = int(units.start[first]), int(units.end[last])
-        if self.shape is Shape.TEXT:
-            return self._of_characters(start, end)
         block, last_block = int(units.block[first]), int(units.block[last])
-        begin, origin = int(intake.block_start[block]), intake.blocks[block].origin
-        if self.shape is Shape.MESSAGES:
-            return self._of_row(block, origin, (start - begin, end - begin))
-        item, last_item = origin.part or 0, intake.blocks[last_block].origin.part or 0
+        begin = int(intake.block_start[block])
+        if block == last_block or self.shape is not Shape.PARTS:
+            return self.of_block(intake, block, (start - begin, end - begin))
+        item, last_item = (intake.blocks[each].origin.part or 0 for each in (block, last_block))
         stop = int(intake.block_start[last_block]) + len(intake.blocks[last_block].text)
         is_whole = start == begin and end == stop
         span = (0, 0) if is_whole else (start - begin, end - begin)
         return self._handle(item, last_item - item + 1, span)
+
+    def of_block(self, intake: Intake, block: int, span: tuple[int, int]) -> str:
+        """Return the handle of characters of one block."""
+        origin = intake.blocks[block].origin
+        if self.shape is Shape.MESSAGES:
+            return self._of_row(block, origin, span)
+        if self.shape is Shape.TEXT:
+            begin = int(intake.block_start[block])
+            return self._of_characters(begin + span[0], begin + span[1])
+        is_whole = span == (0, len(intake.blocks[block].text))
+        return self._handle(origin.part or 0, 1, (0, 0) if is_whole else span)
 
     def _of_row(self, block: int, origin: Origin, span: tuple[int, int]) -> str:
         """Return the handle of characters of a row; most rows are left out as a whole, again."""
@@ -72,15 +81,7 @@ class Places:
     def _handle(
         self, first: int, count: int, span: tuple[int, int], *, part: int | None = None
     ) -> str:
-        return Handle(
-            digest=self.digest,
-            first=first,
-            count=count,
-            part=part,
-            start=span[0],
-            end=span[1],
-            check=self._check(first, count),
-        ).encode()
+        return encoded_handle(self.digest, first, count, part, span, self._check(first, count))
 
     def _check(self, first: int, count: int) -> bytes:
         known = self._checks.get((first, count))

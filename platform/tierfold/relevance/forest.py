@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 NODES = 8  # inner nodes of a tree at most: one bit each in a byte
 _CODES = 1 << NODES
-_TREES_AT_ONCE = 24  # their leaves are added together: 12 bytes of each for every unit
+_TREES_AT_ONCE = 24  # whose leaves are added up in one call: 12 bytes each for every unit
 
 Codes = NDArray[np.uint8]  # (T, n) the answers of each tree's nodes for each unit
 Features = Mapping[str, Any]  # (n,) each, or a number where it is the same for all units

@@ -1,7 +1,7 @@
 import pytest
 
 from tierfold.errors import InvalidInputError
-from tierfold_actors.conditions import if_match, is_unchanged, version_seen
+from tierfold_actors.conditions import if_match, is_to_be_new, is_unchanged, version_seen
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_a_change_is_meant_for_one_version_or_for_any(
     assert if_match(header, expected=expected) == version
 
 
-@pytest.mark.parametrize("header", ["3", '"x"', '"3", "4"', "", '"' + "9" * 30 + '"'])
+@pytest.mark.parametrize("header", ["3", '"0"', '"x"', '"3", "4"', "", '"' + "9" * 30 + '"'])
 def test_what_is_no_tag_of_ours_is_refused(header: str) -> None:
     """It could never match, and the caller meant something."""
     with pytest.raises(InvalidInputError, match="If-Match"):
@@ -54,3 +54,18 @@ def test_a_version_that_is_none_is_refused() -> None:
     """By the name of its header."""
     with pytest.raises(InvalidInputError, match="x-tierfold-version"):
         version_seen("new")
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_new"),
+    [({}, False), ({"if-none-match": '"3"'}, False), ({"if-none-match": " * "}, True)],
+)
+def test_a_put_may_be_for_a_new_context_only(headers: dict[str, str], is_new: bool) -> None:  # noqa: FBT001
+    """A tag says nothing of what may be made."""
+    assert is_to_be_new(headers) is is_new
+
+
+def test_what_is_to_be_new_matches_nothing() -> None:
+    """Both conditions together can never hold."""
+    with pytest.raises(InvalidInputError, match="If-None-Match"):
+        is_to_be_new({"if-none-match": "*", "if-match": '"3"'})

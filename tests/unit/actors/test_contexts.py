@@ -433,3 +433,31 @@ async def test_a_pin_lasts_until_its_time() -> None:
 
     assert pinned["pinned_until"] > 60
     assert freed["pinned_until"] is None
+
+
+async def test_the_shortest_life_is_not_for_ever() -> None:
+    """0 is; a part of a millisecond is a millisecond."""
+    async with StoreBench().client() as client:
+        short = await made(client, ttl_s=0.0001)
+
+    assert short["expires_at"] == short["updated_at"] + 0.001
+
+
+async def test_a_refused_method_is_told_all_that_the_path_takes() -> None:
+    """Each method is a route of its own."""
+    async with StoreBench().client() as client:
+        response = await client.put("/v1/contexts/trip")
+
+    assert response.status_code == 405
+    assert response.headers["allow"] == "DELETE, GET, PATCH"
+    assert response.json()["detail"].endswith("use DELETE, GET, PATCH")
+
+
+async def test_no_tenant_of_several_learns_where_the_object_store_is() -> None:
+    """Its address and what it said are the operator's; bytes are everybody's."""
+    lines = (KeyLine(tenant="acme", digest=hashlib.sha256(b"acme").digest()),)
+    async with StoreBench(keyring=Keyring(lines)).client("acme") as client:
+        shard = (await client.get("/v1/tiers")).json()["shards"][0]
+
+    assert shard["object_store"] == {"url": "", "problem": ""}
+    assert shard["contexts"] == 0

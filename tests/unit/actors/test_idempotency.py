@@ -114,3 +114,43 @@ async def test_every_change_has_a_key() -> None:
     keys = [each.keyed for each in bench.operations if hasattr(each, "keyed")]
     assert len(keys) == 4
     assert len({each.key for each in keys if each is not None}) == 4
+
+
+async def test_a_key_belongs_to_one_context() -> None:
+    """Callers count turns: two chats may be at turn 2 in the same moment."""
+    shard = MemoryShard()
+    reached, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(operations: tuple[Operation, ...]) -> None:
+        if isinstance(operations[0], Append):
+            reached.set()
+            await goes_on.wait()
+
+    change: dict[str, Any] = {
+        "json": {"messages": [SAID]},
+        "headers": {"idempotency-key": "turn-2"},
+    }
+    async with StoreBench([shard]).client() as client:
+        await made(client)
+        await made(client, id="other")
+        shard.before = hold
+        first = asyncio.create_task(client.post("/v1/contexts/trip/items", **change))
+        await reached.wait()
+        second = asyncio.create_task(client.post("/v1/contexts/other/items", **change))
+        await asyncio.sleep(0.01)
+        goes_on.set()
+        made_both = await asyncio.gather(first, second)
+
+    assert [response.status_code for response in made_both] == [200, 200]
+
+
+async def test_the_order_of_fields_is_no_other_change() -> None:
+    """JSON has none, and some callers' libraries keep none."""
+    key = {"idempotency-key": "turn-2"}
+    async with StoreBench().client() as client:
+        await made(client)
+        bodies = ({"metadata": {"a": 1, "b": 2}}, {"metadata": {"b": 2, "a": 1}})
+        both = [await client.patch("/v1/contexts/trip", json=b, headers=key) for b in bodies]
+
+    assert [response.status_code for response in both] == [200, 200]
+    assert both[1].headers["idempotency-replayed"] == "true"

@@ -22,6 +22,7 @@ from tierfold.engine.shard.operations import (
 from tierfold.errors import OverloadError, ShardUnavailableError
 from tierfold.wire import parse_messages
 from tierfold_actors.links import (
+    BODIES,
     READS,
     VERSIONS,
     WRITES,
@@ -29,9 +30,11 @@ from tierfold_actors.links import (
     CallLane,
     LaneLimits,
     Sends,
+    is_heavy,
     may_be_repeated,
     size_bytes_of,
 )
+from tierfold_actors.shard_actor import CONCURRENCY
 
 KEY = ContextKey("local", "trip")
 ONE_CALL = LaneLimits(calls_max=1, operations_max=3, bytes_max=10_000, waiting_max=8, timeout_s=5)
@@ -48,7 +51,7 @@ class Shard:
 
     calls: list[tuple[Operation, ...]] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    failures: list[Exception] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
 
     async def send(self, operations: tuple[Operation, ...]) -> list[Result]:
         self.calls.append(operations)
@@ -258,3 +261,45 @@ def test_the_size_of_an_operation_is_that_of_its_items(size: int) -> None:
     weigh: Callable[[Operation], int] = size_bytes_of
 
     assert size <= weigh(append("x" * size)) <= size + 1_000
+
+
+async def test_nothing_waits_behind_somebodys_megabytes() -> None:
+    """Bodies have a lane of their own, and few of them travel in one answer."""
+    shard = Shard()
+    link = link_to(shard)
+    tasks = [asyncio.create_task(link.ask(ReadItems(context=KEY))) for _ in range(40)]
+    await asyncio.sleep(0.01)
+    version = asyncio.create_task(link.ask(GetVersion(context=KEY)))
+    info = asyncio.create_task(link.ask(GetInfo(context=KEY)))
+    await asyncio.sleep(0.01)
+    under_way = list(shard.calls)
+    shard.gate.set()
+    await asyncio.gather(*tasks, version, info)
+
+    assert [type(call[0]) for call in under_way[-2:]] == [GetVersion, GetInfo]
+    assert BODIES.calls_max + READS.calls_max + VERSIONS.calls_max <= CONCURRENCY["read"]
+    assert max(shard.sizes) <= BODIES.operations_max
+
+
+async def test_a_call_that_is_cancelled_leaves_nobody_waiting() -> None:
+    """Whoever cancelled it, those it carried hear that there is no answer."""
+    shard = Shard(failures=[asyncio.CancelledError()])
+    (task,) = await asked(CallLane(shard.send, ONE_CALL), Delete(context=KEY))
+    shard.gate.set()
+
+    with pytest.raises(ShardUnavailableError):
+        await asyncio.wait_for(task, 1)
+
+
+@pytest.mark.parametrize(
+    ("operations", "heavy"),
+    [
+        ((GetInfo(context=KEY), ReadItems(context=KEY)), False),
+        ((append("x" * 1000),) * 100, False),
+        ((append("x" * 1000),) * 300, True),
+        ((append("x" * 300_000),), True),
+    ],
+)
+def test_what_takes_long_to_pack_is_heavy(operations: tuple[Operation, ...], heavy: bool) -> None:  # noqa: FBT001
+    """It is packed in a thread."""
+    assert is_heavy(operations) is heavy

@@ -276,3 +276,14 @@ async def test_tiers_show_what_is_where(bench: StoreBench) -> None:
     assert tiers["l0"]["latency_ms"]["p50"] < 50
     assert [shard["contexts"] for shard in tiers["shards"]] == [1]
     assert [tier["tier"] for tier in tiers["tiers"]] == ["L0", "L1", "L2", "L3", "L4"]
+
+
+async def test_a_context_that_nobody_holds_is_read_once(bench: StoreBench) -> None:
+    """Whoever asks meanwhile waits for the first and finds it held."""
+    before = len(bench.operations)
+    async with bench.client() as client:
+        answers = await asyncio.gather(*(ask(client) for _ in range(8)))
+
+    assert [each.status_code for each in answers] == [200] * 8
+    assert [type(each) for each in bench.operations[before:]] == [ReadSince]
+    assert not bench.store.readers

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from tierfold.engine.shard.operations import Hit, Hits, TierReport, TiersReport
 from tierfold.engine.working import WorkingSetsReport
 from tierfold.wire.search import SearchAnswerModel
@@ -34,7 +36,7 @@ def report(p50: float | None, *, limit_bytes: int | None = 100) -> TiersReport:
 
 def test_tiers_are_described_as_the_schema_says() -> None:
     """Per shard, of this process, and in sum."""
-    body = tiers_body([report(1.0), report(2.0)], L0, [0.3, 0.1, 0.2])
+    body = tiers_body([report(1.0), report(2.0)], L0, [0.3, 0.1, 0.2], is_open=True)
 
     TiersModel.model_validate(body)
     assert [shard["shard"] for shard in body["shards"]] == [0, 1]
@@ -45,7 +47,7 @@ def test_tiers_are_described_as_the_schema_says() -> None:
 
 def test_latencies_of_shards_are_not_averaged() -> None:
     """The sum shows the slowest, and none where nothing was read."""
-    sums = tiers_body([report(None), report(2.0)], L0, [])["tiers"]
+    sums = tiers_body([report(None), report(2.0)], L0, [], is_open=True)["tiers"]
 
     assert sums[2]["latency_ms"] == {"p50": 2.0, "p99": 2.0}
     assert sums[1]["latency_ms"] == {"p50": None, "p99": None}
@@ -53,7 +55,7 @@ def test_latencies_of_shards_are_not_averaged() -> None:
 
 def test_one_shard_without_a_limit_leaves_the_sum_without_one() -> None:
     """A sum of the others would be read as a limit."""
-    sums = tiers_body([report(None), report(None, limit_bytes=None)], L0, [])["tiers"]
+    sums = tiers_body([report(None), report(None, limit_bytes=None)], L0, [], is_open=True)["tiers"]
 
     assert (sums[1]["limit_bytes"], sums[3]["limit_bytes"]) == (200, None)
 
@@ -66,3 +68,14 @@ def test_hits_are_described_as_the_schema_says() -> None:
     SearchAnswerModel.model_validate(body)
     assert body["data"][0]["score"] == 1.2346
     assert (body["segments_waiting"], body["ignored_fields"]) == (2, ["colour"])
+
+
+def test_several_tenants_learn_only_that_the_object_store_is_away() -> None:
+    """Its address and its own words name buckets and keys."""
+    away = replace(report(1.0), object_store="s3://secret/x", object_store_problem="no secret/x")
+    (seen,) = tiers_body([away], L0, [], is_open=False)["shards"]
+    (own,) = tiers_body([away], L0, [], is_open=True)["shards"]
+
+    assert seen["object_store"]["url"] == "s3:"
+    assert "secret" not in str(seen)
+    assert own["object_store"] == {"url": "s3://secret/x", "problem": "no secret/x"}

@@ -9,6 +9,7 @@ from tests.unit.actors.fakes import Bench, FakeEngine, call
 from tierfold.errors import OverloadError
 from tierfold_actors.answering import Call, Reply
 from tierfold_actors.work import Turns, Work, WorkLimits
+from tierfold_actors.writes import Write, unpacked_write
 
 MAIN = "MainThread"
 
@@ -232,3 +233,24 @@ async def test_work_that_raises_raises_here() -> None:
         with pytest.raises(KeyError, match="trip"):
             await bench.work.compute(fail, cost_ms=cost_ms)
     bench.work.close()
+
+
+async def test_a_large_change_is_unpacked_outside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its items may be a hundred thousand."""
+    threads: list[str] = []
+
+    def unpacked(packed: bytes) -> Write:
+        threads.append(threading.current_thread().name)
+        return unpacked_write(packed)
+
+    monkeypatch.setattr("tierfold_actors.work.unpacked_write", unpacked)
+    body = b'{"text": "%b"}' % (b"x" * 2048)
+    reply = await final(
+        Bench().work, Call(route="append", body=body, request_id="r", started_ms=0.0)
+    )
+
+    assert threads == ["large_0"]
+    assert reply.write is not None
+    assert reply.write.contents.size_bytes == 2048

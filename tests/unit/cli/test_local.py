@@ -12,6 +12,7 @@ from tierfold.cli import main
 from tierfold.cli.local import LocalContexts
 from tierfold.client.documents import ContextObject, ItemsPage
 from tierfold.client.paging import each_context, each_item
+from tierfold.engine.shard.operations import Hits
 from tierfold.errors import StoreLockedError
 from tierfold.storage.lock import StoreLock
 
@@ -94,7 +95,7 @@ def test_inspect_knows_how_a_context_is_stored(chat: Path, capsys: Output) -> No
     assert main(["inspect", "trip"]) == 0
     out = capsys.readouterr().out
     assert "2 sealed" in out
-    assert "0 to 149" in out
+    assert " to 149" in out
 
 
 def test_tiers_of_a_store_have_totals(chat: Path, capsys: Output) -> None:
@@ -149,16 +150,50 @@ def test_a_document_in_parts_is_seen_as_a_server_shows_it(contexts: LocalContext
     assert contexts.search("needle").hits[0].context == "other"
 
 
-def test_what_a_command_stores_reaches_the_object_store_of_the_server(
-    folder: Path, chat: Path, capsys: Output
+@pytest.mark.parametrize(("is_slow", "asked"), [(False, 3), (True, 1)])
+def test_a_search_waits_for_what_was_just_written(
+    contexts: LocalContexts, monkeypatch: pytest.MonkeyPatch, *, is_slow: bool, asked: int
 ) -> None:
-    """A folder that a server made in the store is not forgotten by the next command."""
-    (folder / "objects").mkdir(parents=True)
-    assert main(["put", str(chat), "--id", "trip", "-q"]) == 0
-    capsys.readouterr()
+    """A word that was put a moment ago is found, and nobody waits for ever."""
+    waiting = iter([2, 1, 0])
+    monkeypatch.setattr(
+        contexts.store, "search", lambda *_, **__: Hits(hits=(), segments_waiting=next(waiting))
+    )
+    monkeypatch.setattr("tierfold.cli.local._INDEXING_S_STEP", 0.0)
+    monkeypatch.setattr("tierfold.cli.local._INDEXING_S_MAX", 0.0 if is_slow else 60.0)
 
+    assert contexts.search("word").segments_waiting == 3 - asked
+    assert next(waiting, None) == (1 if is_slow else None)
+
+
+def test_a_store_keeps_its_object_store_whoever_opens_it(
+    folder: Path, chat: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins with a folder in it; one that was named once is not left for another by the way."""
+    assert main(["put", str(chat), "--id", "trip", "-q"]) == 0
     assert main(["tiers"]) == 0
     assert f"wait for file://{folder}/objects" in capsys.readouterr().out
+
+    elsewhere = f"file://{folder}-elsewhere"
+    monkeypatch.setenv("TIERFOLD_OBJECTS", elsewhere)
+    assert main(["tiers"]) == 0
+    monkeypatch.delenv("TIERFOLD_OBJECTS")
+    assert main(["tiers"]) == 0
+    assert f"wait for {elsewhere}\n" in capsys.readouterr().out.splitlines(keepends=True)[-1]
+
+
+def test_an_object_store_can_be_left(
+    folder: Path, chat: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`none` is heard, and stays."""
+    assert main(["put", str(chat), "--id", "trip", "-q"]) == 0
+    monkeypatch.setenv("TIERFOLD_OBJECTS", "none")
+    assert main(["tiers"]) == 0
+    monkeypatch.delenv("TIERFOLD_OBJECTS")
+    assert main(["tiers"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("no object store") == 2
+    assert str(folder) not in said
 
 
 def test_a_store_that_is_not_there_is_not_made_by_reading(folder: Path, capsys: Output) -> None:
@@ -181,7 +216,7 @@ def test_a_store_that_is_open_elsewhere_leads_to_its_server(
         assert main(["ls"]) == 0
         assert f"server {url} (from the lock file)" in capsys.readouterr().err
         assert main(["doctor", "--store"]) == 1
-        assert f"talk to it at {url}" in capsys.readouterr().err
+        assert "stop it first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("has_url", ["yes", ""])

@@ -1,6 +1,7 @@
 """Export and import: what goes out comes in again, whatever interrupts it."""
 
 import json
+import random
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.client.fake_server import FakeServer, Kept
+from tests.unit.client.fake_server import FakeServer, Kept, problem
 from tierfold.cli import main
 from tierfold.cli.parquet import contents, files
 from tierfold.cli.parquet.contents import compared, contexts_in
 from tierfold.cli.parquet.rows import Row, row_of
 from tierfold.client.documents import ContextObject, ItemsPage, Shape
+from tierfold.errors import CorruptError
 
 pytestmark = pytest.mark.usefixtures("url")
 Output = pytest.CaptureFixture[str]
@@ -262,7 +264,8 @@ def test_what_is_no_parquet_file_is_refused(tmp_path: Path, capsys: Output) -> N
     assert main(["import", str(path)]) == 2
     assert main(["import", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert "no Parquet file" in said
+    assert f"cannot read {path}: no such file or directory\n" in said
+    assert "no Parquet file, or only the beginning of one" in said
     assert "Traceback" not in said
 
 
@@ -277,6 +280,56 @@ def test_a_damaged_group_is_named(server: FakeServer, tmp_path: Path, capsys: Ou
 
     assert main(["import", str(path)]) == 2
     assert "damaged" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("at", range(200, 3_000, 350))
+def test_a_flipped_byte_never_becomes_another_text(
+    server: FakeServer, tmp_path: Path, capsys: Output, at: int
+) -> None:
+    """A compressed page with one byte changed may still unpack: the page's checksum finds it."""
+    dice = random.Random(7)
+    text = "".join(dice.choice("abcdefgh ") for _ in range(9_000))
+    server.contexts["c"] = Kept(id="c", shape="text", items=[{"text": text}])
+    path = tmp_path / "x.parquet"
+    assert main(["export", str(path)]) == 0
+    body = bytearray(path.read_bytes())
+    body[at] ^= 0x55
+    path.write_bytes(body)
+    server.contexts = {}
+
+    assert main(["import", str(path)]) == 2
+    assert "damaged" in capsys.readouterr().err.splitlines()[-1]
+    assert server.contexts == {}
+
+
+def test_a_context_that_cannot_be_read_is_named(
+    server: FakeServer, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file lacks it unsaid, and the sentence tells how to save the others."""
+    fill(server)
+    items = server._items  # noqa: SLF001  # to damage one
+
+    def damaged(asked: Any) -> Any:
+        if "text" in asked.name:
+            return problem(CorruptError(what="block 7", problem="its checksum is wrong"))
+        return items(asked)
+
+    monkeypatch.setattr(server, "_items", damaged)
+    path = tmp_path / "all.parquet"
+    assert main(["export", str(path)]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "context 'text' cannot be read (block 7" in said
+    assert "ids are named after FILE" in said
+    assert not path.exists()
+    assert main(["export", str(path), "chat", "doc", "empty"]) == 0
+
+
+def test_what_export_needs_is_said(capsys: Output) -> None:
+    """The file alone must be there, and it is no stream."""
+    assert main(["export", "-"]) == 2
+    assert "not to stdout" in capsys.readouterr().err
+    assert main(["export"]) == 2
+    assert "required: FILE\n" in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_no_file(

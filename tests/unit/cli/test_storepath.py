@@ -28,13 +28,14 @@ def test_a_folder_that_cannot_be_meant_is_refused(named: str) -> None:
         store_path(named, {})
 
 
-def test_a_store_keeps_its_object_store(tmp_path: Path) -> None:
-    """What a server copies to, a command copies to: named, or the folder in the store."""
-    assert objects_url(tmp_path, {}) is None
-    (tmp_path / "objects").mkdir()
+def test_only_a_new_store_is_told_its_object_store(tmp_path: Path) -> None:
+    """Any other remembers its own; what is named comes first."""
     assert objects_url(tmp_path, {}) == f"file://{tmp_path}/objects"
-    assert objects_url(tmp_path, {"TIERFOLD_OBJECTS": "s3://b"}) == "s3://b"
-    assert objects_url(tmp_path, {"TIERFOLD_OBJECTS": "none"}) is None
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "shard-00").mkdir()
+    assert objects_url(tmp_path, {}) is None
+    for named in ("s3://b", "none"):
+        assert objects_url(tmp_path, {"TIERFOLD_OBJECTS": named}) == named
 
 
 @pytest.mark.parametrize(

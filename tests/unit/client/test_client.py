@@ -1,6 +1,8 @@
 """The client against a server that keeps a dict."""
 
 import random
+import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,17 +36,17 @@ def client(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clie
 
 def test_a_context_is_made_grown_read_changed_and_deleted(client: Client) -> None:
     """One life of a context, every method once."""
-    made = client.create("a/b", messages=ROWS[:2], title="t", metadata={"k": 1}, ttl_s=60)
-    assert (made.id, made.version, made.items, made.ttl_s) == ("a/b", 1, 2, 60.0)
+    made = client.create("a:b", messages=ROWS[:2], title="t", metadata={"k": 1}, ttl_s=60)
+    assert (made.id, made.version, made.items, made.ttl_s) == ("a:b", 1, 2, 60.0)
 
-    assert client.append("a/b", messages=ROWS[2:3]).version == 2
-    assert client.put("a/b", messages=ROWS).items == 5
-    assert list(client.items("a/b")) == ROWS
-    assert client.update("a/b", title="new", pinned_s=5).title == "new"
-    assert client.get("a/b").pinned_until
-    client.delete("a/b")
+    assert client.append("a:b", messages=ROWS[2:3]).version == 2
+    assert client.put("a:b", messages=ROWS).items == 5
+    assert list(client.items("a:b")) == ROWS
+    assert client.update("a:b", title="new", pinned_s=5).title == "new"
+    assert client.get("a:b").pinned_until
+    client.delete("a:b")
     with pytest.raises(errors.UnknownContextError):
-        client.get("a/b")
+        client.get("a:b")
 
 
 def test_texts_and_documents_travel_too(client: Client) -> None:
@@ -158,11 +160,18 @@ def test_what_is_no_server_is_refused(url: str, said: str) -> None:
     assert "word" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["", ".", ".."])
-def test_an_id_that_would_be_another_path_is_refused(client: Client, name: str) -> None:
-    """A dot would be taken for a folder on the way."""
-    with pytest.raises(errors.InvalidInputError, match="no id"):
-        client.get(name)
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../tiers", "\u00fc", "a b", "x" * 129])
+def test_an_id_that_would_be_another_path_is_refused(
+    client: Client, server: FakeServer, name: str
+) -> None:
+    """A server takes %2F for a slash: what is no id is never sent, whatever is to be done."""
+    for call in (client.get, client.delete, client.items_page):
+        with pytest.raises(errors.InvalidInputError, match="id"):
+            call(name)
+    for handle in {name} & {"", ".", "..", "a/b", "../tiers"}:
+        with pytest.raises(errors.UnknownHandleError):
+            client.handle(handle)
+    assert server.seen == []
 
 
 @pytest.mark.parametrize(
@@ -251,6 +260,35 @@ def test_nobody_there_is_said_with_the_way_out(client: Client, server: FakeServe
     with pytest.raises(errors.ServerUnreachableError, match=r"http://host:1 .*`tierfold up`"):
         client.tiers()
     assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (ConnectionRefusedError(), "connection refused"),
+        (socket.gaierror(-2, "x"), "no machine is known by that name"),
+        (ssl.SSLCertVerificationError(), "certificate is not trusted"),
+        (ssl.SSLError(), "does not speak TLS"),
+        (OSError(), "no connection"),
+    ],
+)
+def test_why_nobody_is_there_is_said(
+    client: Client, server: FakeServer, cause: Exception, said: str
+) -> None:
+    """A name that nobody knows is not a server that is down."""
+    failure = httpx.ConnectError("x")
+    failure.__cause__ = cause
+    server.before = [failure] * 3
+    with pytest.raises(errors.ServerUnreachableError, match=said):
+        client.tiers()
+
+
+@pytest.mark.parametrize("url", ["http://host:1", "http://host:1/", "http://host:1/v1/"])
+def test_an_address_may_end_as_other_clients_want_it(url: str) -> None:
+    """The /v1 of our paths is not asked for twice."""
+    server = FakeServer()
+    Client(url, transport=httpx.MockTransport(server)).tiers()
+    assert [request.url.path for request in server.seen] == ["/v1/tiers"]
 
 
 def test_a_server_on_this_machine_is_reached_without_a_proxy(

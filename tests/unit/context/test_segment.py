@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +61,13 @@ def test_a_torn_list_of_names_is_damage() -> None:
     """Names are 16 bytes each; a remainder means that something is missing."""
     with pytest.raises(CorruptError, match="whole names"):
         names_in(b"x" * 17)
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_items_travel_between_processes_as_they_are(size: int) -> None:
+    """Flat, so that large histories do not take seconds; split ones with their pieces."""
+    sent = item(SegmentKind.TEXT, b"x" * size)
+    packed = pickle.dumps(sent, protocol=5)
+
+    assert pickle.loads(packed) == sent  # noqa: S301  # our own
+    assert len(packed) < len(pickle.dumps([each.body for each in sent.segments()])) + 400

@@ -12,7 +12,7 @@ from tierfold.engine.driving import run
 from tierfold.engine.shard.operations import Create, GetVersion, Replace
 from tierfold.engine.verbs import SESSION, Ask, Freshness, Life, Step, Verbs
 from tierfold.engine.working import WorkingSets
-from tierfold.errors import ContextExistsError, UnknownContextError
+from tierfold.errors import ContextExistsError, OverloadError, UnknownContextError
 from tierfold.replication import Placement
 
 A = key("a")
@@ -195,6 +195,23 @@ def test_put_looks_again_where_others_make_or_delete_the_context() -> None:
     kinds.append(_operation(steps.send(process.world.ask(GetVersion(context=A)))))
     kinds.append(_operation(steps.throw(UnknownContextError("a"))))
     assert kinds == [GetVersion, Create, GetVersion, Replace, GetVersion]
+
+
+def test_put_does_not_look_for_ever() -> None:
+    """Where the context is made and deleted all the time, the caller is asked to come again."""
+    process = Process(World())
+    steps = process.verbs.replace(A, chat(ONE))
+    looked = next(steps)
+    with pytest.raises(OverloadError):
+        _look_in_vain(steps, looked)
+
+
+def _look_in_vain(steps: Generator[Step, Any, Any], looked: Step) -> None:
+    """Let somebody delete the context before each look, and make it before each change."""
+    for _ in range(20):
+        assert _operation(looked) is GetVersion
+        assert _operation(steps.throw(UnknownContextError("a"))) is Create
+        looked = steps.throw(ContextExistsError("a"))
 
 
 def _operation(step: Step) -> type:

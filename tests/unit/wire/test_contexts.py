@@ -121,7 +121,7 @@ def test_a_whole_number_of_the_query_string(text: str | None, value: int) -> Non
     assert parse_whole(text, name="limit", default=20, between=(-5, 100)) == value
 
 
-@pytest.mark.parametrize("text", ["", "x", "1.5", "101", "-6", "9" * 10_000])
+@pytest.mark.parametrize("text", ["", "x", "1.5", "1_0", "+5", "٣", "101", "-6", "9" * 10_000])
 def test_what_is_no_whole_number_in_its_range_is_refused(text: str) -> None:
     """With the range."""
     with pytest.raises(InvalidInputError, match="limit: must be a whole number from -5 to 100"):

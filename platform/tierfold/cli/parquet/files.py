@@ -1,5 +1,6 @@
 """Parquet files of contexts, written and read a row group at a time."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +45,9 @@ class RowsWriter:
         self._rows: list[Row] = []
         self._size_bytes = 0
         try:
-            self._file = pq.ParquetWriter(self._part, _SCHEMA, compression="zstd")
+            self._file = pq.ParquetWriter(
+                self._part, _SCHEMA, compression="zstd", write_page_checksum=True
+            )
         except OSError as error:
             raise CallerError(_unwritable(path, error)) from error
 
@@ -94,12 +97,13 @@ class RowsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
         except OSError as error:
-            msg = f"cannot read {path}: {(error.strerror or str(error)).lower()}"
+            msg = f"cannot read {path}: {_reason(error)}"
             raise CallerError(msg) from error
         except pa.ArrowException as error:
-            raise InvalidInputError(problem="this is no Parquet file", path=str(path)) from error
+            problem = "this is no Parquet file, or only the beginning of one"
+            raise InvalidInputError(problem, path=str(path)) from error
         self._require_ours()
 
     def rows(self, start: int = 0) -> Iterator[Row]:
@@ -177,7 +181,14 @@ class RowsFile:
 
 
 def _unwritable(path: Path, error: OSError) -> str:
-    return f"cannot write {path}: {(error.strerror or _first_line(error)).lower()}"
+    return f"cannot write {path}: {_reason(error)}"
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system says; Arrow has put a sentence of its own around it."""
+    if error.errno:
+        return os.strerror(error.errno).lower()
+    return _first_line(error).lower()
 
 
 def _first_line(error: Exception) -> str:

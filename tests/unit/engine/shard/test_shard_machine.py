@@ -134,8 +134,9 @@ class ShardMachine(RuleBasedStateMachine):
         if is_longer:
             items = [*expected.items, *items]
         self.world.replace(id_, items)
-        expected.items = items
-        expected.change(self.world.wall.ms)
+        if items != expected.items:  # what is there already makes no version
+            expected.items = items
+            expected.change(self.world.wall.ms)
 
     @rule(id_=IDS, numbers=LISTS)
     def replace_with_nothing_sent(self, id_: str, numbers: Sequence[int]) -> None:
