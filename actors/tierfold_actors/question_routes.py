@@ -73,7 +73,6 @@ class QuestionRoutes:
         self, request: Request, store: StoreDesk, tenant: str, question: Question
     ) -> Ready:
         clock = self.serving.desk.clock
-        began_ms = clock.now_ms()
         seen = version_seen(request.headers.get("x-tierfold-version"))
         steps = store.verbs.ready(
             tenant,
@@ -82,6 +81,7 @@ class QuestionRoutes:
             freshness=Freshness(consistency=question.consistency, version_seen=seen),
         )
         async with self._alone(store, tenant, question):
+            began_ms = clock.now_ms()
             ready = await store.run(steps)
         if all(account.tier == "L0" for account in ready.accounts):
             store.l0_latency_ms.append(clock.now_ms() - began_ms)

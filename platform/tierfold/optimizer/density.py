@@ -43,7 +43,7 @@ class Densities:
         return self._key.astype(np.float32)
 
     def _in_frames(self) -> tuple[IntArray, IntArray]:
-        """Return the units that stand in frames, frame by frame, the densest first; their frames."""
+        """Return the units in frames, frame by frame, the densest first, and the frame of each."""
         stock = self._problem.stock
         places = in_order(self._own, stock.needing_frame)
         frame = stock.frame.take(places)

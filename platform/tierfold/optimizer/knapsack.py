@@ -136,8 +136,10 @@ def _best_single(problem: Problem, budget: int, greedy: Selection) -> Selection:
     """Return the most valuable unit that fits alone, when greedy missed one worth more."""
     stock = problem.stock
     gained = _value(problem, greedy.kept) - _value(problem, stock.kept)
-    worth = problem.value[stock.choosable]
-    rivals = np.flatnonzero(worth > gained)
+    worth = problem.value.take(stock.choosable)
+    rivals = (worth > gained).nonzero()[0]
+    if not len(rivals):
+        return greedy
     for place in rivals[np.argsort(-worth[rivals], kind="stable")][:64].tolist():
         kept = stock.kept.copy()
         kept[stock.choosable[place]] = True

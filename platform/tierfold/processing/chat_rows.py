@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -38,7 +39,6 @@ class ChatRows:
         self._layout = layout
         self._counter = counter
         self._marking = marking
-        self._gap_overhead = message_overhead(GAP_ROW, counter)
         self._of_marker: dict[str, int] = {}  # tokens of a row that holds it
 
     def tokens(self, opened: BoolArray) -> int:
@@ -57,6 +57,10 @@ class ChatRows:
         if tokens is None:
             tokens = self._of_marker[marker] = self._gap_overhead + self._counter.count(marker)
         return tokens
+
+    @cached_property
+    def _gap_overhead(self) -> int:
+        return message_overhead(GAP_ROW, self._counter)
 
     def kept_blocks(self, opened: BoolArray) -> BoolArray:
         """Return which blocks are of rows that are in the answer."""

@@ -51,7 +51,7 @@ class LeftOutRuns:
                 runs[place] = run = self._made(*facts)
                 if whole:
                     self._whole[facts[0]] = run
-        return tuple(runs)
+        return tuple(filter(None, runs))
 
     def _made(self, block: int, start: int, end: int, tokens: int) -> LeftOut:
         intake, places = self._intake, self._places

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 NODES = 8  # inner nodes of a tree at most: one bit each in a byte
 _CODES = 1 << NODES
-_TREES_AT_ONCE = 24  # whose leaves are added up in one call: 12 bytes each for every unit
+_TREES_AT_ONCE = 24  # whose leaves are added up in one call: 14 bytes each for every unit
+
+# Of each of these trees, where their tables are read as one row.
+_FIRST_LEAF = np.arange(_TREES_AT_ONCE, dtype=np.uint16)[:, None] * np.uint16(_CODES)
 
 Codes = NDArray[np.uint8]  # (T, n) the answers of each tree's nodes for each unit
 Features = Mapping[str, Any]  # (n,) each, or a number where it is the same for all units
@@ -27,7 +30,7 @@ class _Asked(NamedTuple):
     """All nodes that ask of one feature."""
 
     feature: str
-    rows: slice  # where their answers stand
+    nodes: slice  # where their answers stand
     threshold: NDArray[np.float32]  # (k, 1)
 
 
@@ -59,8 +62,8 @@ class Levels:
     def answer(self, features: Features, codes: Codes) -> None:
         """Append the answers of all nodes to their trees' codes."""
         above = np.empty((self.count, codes.shape[1]), np.bool_)
-        for feature, rows, threshold in self.asked:
-            np.greater(np.asarray(features[feature], np.float32), threshold, out=above[rows])
+        for feature, nodes, threshold in self.asked:
+            np.greater(np.asarray(features[feature], np.float32), threshold, out=above[nodes])
         answers = above.view(np.uint8)
         for rows in self.rows:
             level = codes[: len(rows)]
@@ -91,7 +94,6 @@ class Forest:
     resting: tuple[tuple[Node, ...], ...]  # of each tree
     asking: Levels
     value: NDArray[np.float32]  # (T, _CODES)
-    first_leaf: NDArray[np.intp]  # (T, 1) of each tree, where `value` is read as one row
     start: float  # score before the first tree
 
     @classmethod
@@ -109,7 +111,6 @@ class Forest:
             resting=tuple(tuple(tree.resting) for tree in trees),
             asking=Levels.of([tree.asking for tree in trees]),
             value=np.array([tree.value for tree in trees], np.float32),
-            first_leaf=np.arange(len(trees))[:, None] * _CODES,
             start=float(stored["start"]),
         )
 
@@ -133,8 +134,9 @@ class Forest:
         self.asking.answer(features, codes)
         total = np.full(codes.shape[1], self.start)
         for first in range(0, len(codes), _TREES_AT_ONCE):
-            trees = slice(first, first + _TREES_AT_ONCE)
-            leaves = self.value.take(codes[trees] + self.first_leaf[trees])
+            value = self.value[first : first + _TREES_AT_ONCE]
+            code = codes[first : first + _TREES_AT_ONCE]
+            leaves = value.take(code + _FIRST_LEAF[: len(code)])
             total += np.add.reduce(leaves, axis=0, dtype=np.float64)
         return total
 

@@ -79,9 +79,9 @@ class Postings:
         borders = iter(np.searchsorted(self.stem_keys, keys).tolist())
         return [slice(low, high) for low, high in zip(borders, borders, strict=True)]
 
-    def units_of(self, part: slice) -> LongArray:
-        """Units of some stem postings."""
-        return self.stem_keys[part] & _MASK
+    def units_of(self, parts: list[slice]) -> LongArray:
+        """Units of some stem postings, part by part."""
+        return np.concatenate([self.stem_keys[part] for part in parts]) & _MASK
 
 
 def empty() -> Postings:

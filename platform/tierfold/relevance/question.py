@@ -42,10 +42,9 @@ def read_question(text: str, postings: Postings, signals: Signals) -> Question:
     slices = postings.stem_slices([number for _, number in found])
     sizes = np.array([part.stop - part.start for part in slices], dtype=np.int64)
     n = len(postings)
-    units = [postings.units_of(part) for part in slices]
     counts = [postings.stem_counts[part] for part in slices]
     return Question(
-        unit=np.concatenate(units) if units else np.zeros(0, dtype=np.int64),
+        unit=postings.units_of(slices) if slices else np.zeros(0, dtype=np.int64),
         term=np.repeat(np.arange(len(slices)), sizes),
         count=np.concatenate(counts).astype(np.float64) if counts else np.zeros(0),
         idf=np.log1p((n - sizes + 0.5) / (sizes + 0.5)),

@@ -129,7 +129,9 @@ def _running_sum(score: DoubleArray, reach: int) -> DoubleArray:
     return total
 
 
-def _box(total: Sequence[DoubleArray] | DoubleArray, radii: tuple[int, ...], *, out: DoubleArray) -> None:
+def _box(
+    total: Sequence[DoubleArray] | DoubleArray, radii: tuple[int, ...], *, out: DoubleArray
+) -> None:
     """Write the sums over 2 * radius + 1 values around each, from their running sums."""
     count, reach = out.shape[1], max(radii)
     for radius, running, sums in zip(radii, total, out, strict=True):

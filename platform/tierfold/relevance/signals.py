@@ -123,13 +123,11 @@ def signals_of(postings: Postings, units: UnitTable) -> Signals:
 
 def sums_of_units(values: SingleArray, postings: Postings) -> DoubleArray:
     """Sum a value of each surface posting by unit, (n,)."""
-    start = postings.word_start
-    is_holding = start[1:] > start[:-1]
-    if len(is_holding) and is_holding.all():
-        return np.add.reduceat(values, start[:-1]).astype(np.float64)
     sums = np.zeros(len(postings))
-    if is_holding.any():
-        sums[is_holding] = np.add.reduceat(values, start[:-1][is_holding])
+    start = postings.word_start
+    holding = np.flatnonzero(start[1:] > start[:-1])
+    if len(holding):
+        sums[holding] = np.add.reduceat(values, start[holding])
     return sums
 
 

@@ -16,6 +16,7 @@ from tierfold.optimizer import (
     select,
     with_framing,
 )
+from tierfold.optimizer.density import Densities
 
 
 @st.composite
@@ -216,3 +217,14 @@ def test_a_stock_keeps_nothing_of_a_question(
         own = Problem(stock=replace(problem.stock), value=value)
 
         assert np.array_equal(shared.kept, select(own, budget, exponent=exponent / 9).kept)
+
+
+@given(problem=problems(gap=3), budgets=st.lists(st.integers(0, 200), max_size=4))
+def test_keys_follow_the_frames_that_are_paid(problem: Problem, budgets: list[int]) -> None:
+    """Keys asked for again and again are those of somebody who asks for the first time."""
+    densities = Densities(problem, exponent=1.0)
+
+    for budget in budgets:
+        paid = opened_frames(problem.stock, select(problem, budget).kept)
+        fresh = Densities(problem, exponent=1.0).keys(paid)
+        np.testing.assert_allclose(densities.keys(paid), fresh, rtol=1e-5)

@@ -10,7 +10,7 @@ FORMAT_KEY = b"format"
 STORE_ID_KEY = b"store id"
 STORE_ID_BYTES = 16
 
-_FORMAT_BYTES = 2
+FORMAT_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def open_state(values: KeyValues, *, new_id: bytes) -> State:
 
 def _begun(values: KeyValues, new_id: bytes) -> State:
     batch = Batch()
-    batch.put(Family.META, FORMAT_KEY, STORE_FORMAT.to_bytes(_FORMAT_BYTES, "big"))
+    batch.put(Family.META, FORMAT_KEY, STORE_FORMAT.to_bytes(FORMAT_BYTES, "big"))
     batch.put(Family.META, STORE_ID_KEY, new_id)
     values.write(batch)
     return State(new_id)

@@ -1,7 +1,9 @@
 """Bringing contexts back from L4 alone: every byte is checked against its name before it counts."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from tierfold.compression.lossless import Codec, Dictionary, block_hash
 from tierfold.compression.lossless.dictionaries import TRAINED_ID_BYTES
@@ -30,10 +32,12 @@ from tierfold.engine.shard.upkeep.moving import next_number
 from tierfold.engine.shard.upkeep.reach import reachable
 from tierfold.engine.shard.upkeep.steps import Commits, DirectCommits
 from tierfold.engine.shard.view import Stored
-from tierfold.errors import CorruptError, TierfoldError
+from tierfold.errors import CorruptError, ObjectStoreError, TierfoldError
 from tierfold.ports import Batch, Family, KeyValues, Objects
 
 REFERENCES_PER_BATCH = 4096
+
+_NOTHING: Mapping[tuple[str, bytes], int] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -46,29 +50,37 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Newest:
+class ContextInL4:
     """The manifests of one context, the newest last."""
 
     tenant: str
     digest: bytes
     keys: list[str]
 
+    def newest(self, objects: Objects) -> ArchivedManifest | None:
+        """Return the newest manifest that is whole."""
+        for key in reversed(self.keys):
+            data = objects.get(key)
+            with suppress(TierfoldError):
+                if data is not None:
+                    return ArchivedManifest.decode(data)
+        return None
+
 
 def restore(objects: Objects, values: KeyValues, *, tenant: str | None = None) -> Restored:
     """Rebuild a tenant's contexts, or everybody's, in a store that serves nobody meanwhile.
 
-    What the store has already stays; L4 is asked to follow the store again.
+    What the store has in no older version stays; L4 is asked to follow the store again.
     """
-    restored = Restored()
-    restorer = _Restorer(objects, values, restored)
-    for context in _contexts(objects, "" if tenant is None else f"{tenant_folder(tenant)}/"):
+    restorer = Restorer(objects, values)
+    for context in contexts_in(objects, "" if tenant is None else f"{tenant_folder(tenant)}/"):
         restorer.restore(context)
-    return restored
+    return restorer.restored
 
 
-def _contexts(objects: Objects, prefix: str) -> Iterator[_Newest]:
+def contexts_in(objects: Objects, prefix: str = "") -> Iterator[ContextInL4]:
     """Yield the contexts that L4 has; their manifests stand together in the order of keys."""
-    current: _Newest | None = None
+    current: ContextInL4 | None = None
     for key in objects.keys(prefix):
         found = split_manifest(key)
         if found is None:
@@ -79,41 +91,63 @@ def _contexts(objects: Objects, prefix: str) -> Iterator[_Newest]:
             continue
         if current is not None:
             yield current
-        current = _Newest(tenant, digest, [key])
+        current = ContextInL4(tenant, digest, [key])
     if current is not None:
         yield current
 
 
-class _Restorer:
-    def __init__(self, objects: Objects, values: KeyValues, restored: Restored) -> None:
+class Restorer:
+    """Brings contexts back one by one; what it did and could not do is in `restored`."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        values: KeyValues,
+        *,
+        torn: Container[tuple[str, bytes]] = (),
+        hashes: Mapping[tuple[str, bytes], int] = _NOTHING,
+    ) -> None:
+        """`torn` contexts of the store count nothing; `hashes` are of blocks it has."""
+        self.restored = Restored()
         self._objects = objects
         self._values = values
+        self._torn = torn
         self._commits: Commits = DirectCommits(values)
-        self._restored = restored
+        self._numbers = dict(hashes)  # of the blocks that are here
         self._tenant = ""
-        self._numbers: dict[bytes, int] = {}  # of the tenant's blocks that are here, by hash
         self._trained: dict[bytes, Dictionary] = {}
         self._codec = Codec()
 
-    def restore(self, context: _Newest) -> None:
-        """Bring one context back from the newest of its manifests that is whole."""
-        if self._values.get(Family.HEAD, head_key(context.tenant, context.digest)) is not None:
-            return
+    def restore(self, context: ContextInL4) -> bool:
+        """Bring one context back from the newest of its manifests that is whole, if need be."""
+        version = self._version(context)
         if context.tenant != self._tenant:
-            self._tenant, self._numbers = context.tenant, {}
+            self._tenant = context.tenant
             self._trained, self._codec = {}, Codec()
         problem = ""
         for key in reversed(context.keys):
             try:
-                self._restore(context, key)
+                is_restored = self._restore(context, key, version)
+            except ObjectStoreError:
+                raise  # nothing is known of the others either
             except TierfoldError as error:
                 problem = problem or f"{key}: {error}"
             else:
-                self._restored.contexts += 1
-                return
-        self._restored.problems.append(problem)
+                self.restored.contexts += is_restored
+                return is_restored
+        if not version:
+            self.restored.problems.append(problem)
+        return False
 
-    def _restore(self, context: _Newest, key: str) -> None:
+    def _version(self, context: ContextInL4) -> int:
+        """Return the version the store has, 0 for one it cannot go by."""
+        if (context.tenant, context.digest) in self._torn:
+            return 0
+        stored = self._values.get(Family.HEAD, head_key(context.tenant, context.digest))
+        return 0 if stored is None else Head.decode(stored).version
+
+    def _restore(self, context: ContextInL4, key: str, version: int) -> bool:
+        """Restore what a manifest says unless the store has a version that is no older."""
         data = self._objects.get(key)
         if data is None:
             raise CorruptError(what="a manifest in L4", problem="it is gone")
@@ -121,12 +155,15 @@ class _Restorer:
         head = Head.decode(manifest.head)
         if ContextKey(context.tenant, head.id).digest != context.digest:
             raise CorruptError(what="a manifest in L4", problem="it is of another context")
+        if version >= head.version:
+            return False
         places, bodies = self._placed(manifest)
         names = dict.fromkeys(reachable(head, lambda name: _found(bodies, name)))
         for name in names:
             _found(bodies, name)
         self._refer(context.digest, {name: places[name] for name in names})
         self._commits.run(lambda _, batch: _put_head(batch, context.tenant, head, manifest.head))
+        return True
 
     def _placed(self, manifest: ArchivedManifest) -> tuple[dict[Name, Place], dict[Name, bytes]]:
         """Return where the bodies of the manifest's blocks are, and the bodies."""
@@ -134,10 +171,11 @@ class _Restorer:
         bodies: dict[Name, bytes] = {}
         for hashed in manifest.blocks:
             data = self._block(manifest.owner, hashed)
-            number = self._numbers.get(hashed)
+            number = self._numbers.get((self._tenant, hashed))
             if number is None:
-                number = self._numbers[hashed] = self._commits.run(self._storing(data))
-                self._restored.blocks += 1
+                number = self._commits.run(self._storing(data))
+                self._numbers[self._tenant, hashed] = number
+                self.restored.blocks += 1
             block = self._codec.unpack(data)
             for entry in range(len(block)):
                 body = block.entry(entry)
