@@ -1,13 +1,16 @@
 """API keys: which tenant a request belongs to, decided by its key and by nothing else."""
 
+import functools
 import hashlib
 import hmac
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tierfold.cli.keyfile import KEYS_FILE_VARIABLE, KeyLine, read_keys
-from tierfold.errors import SetupError, UnauthorizedError
+from tierfold.errors import ForeignHostError, SetupError, UnauthorizedError
 
 LOCAL_TENANT = "local"
 _SCHEME = "bearer "
@@ -41,6 +44,28 @@ class Keyring:
         if found is None or not key:
             raise UnauthorizedError
         return found
+
+
+def require_this_machine(host: str | None, origin: str | None) -> None:
+    """Raise ForeignHostError where a browser was led here by a page from elsewhere.
+
+    A page's own calls carry its Origin; one whose name was made to point here carries it as Host.
+    """
+    if not _is_this_machine(host or ""):
+        header = "Host"
+        raise ForeignHostError(header)
+    if origin is not None and not _is_this_machine(origin.partition("://")[2]):
+        header = "Origin"
+        raise ForeignHostError(header)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_this_machine(authority: str) -> bool:
+    name = urlsplit(f"//{authority}").hostname or ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def load_keyring(environment: Mapping[str, str] = os.environ, *, may_be_open: bool) -> Keyring:

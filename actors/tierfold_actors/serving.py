@@ -26,6 +26,7 @@ from tierfold_actors.answering import (
 )
 from tierfold_actors.arrival import Body, request_id, started_ms
 from tierfold_actors.desk import Desk, StoreDesk
+from tierfold_actors.keys import require_this_machine
 from tierfold_actors.preferences import wait_ms
 from tierfold_actors.problems import InternalError
 from tierfold_actors.stream import EventResponse, events, first_shown
@@ -52,8 +53,11 @@ class Serving:
         self.desk = desk
 
     def tenant(self, request: Request) -> str:
-        """Return the caller's tenant; raises UnauthorizedError."""
-        tenant = self.desk.keyring.tenant(request.headers.get("authorization"))
+        """Return the caller's tenant; raises UnauthorizedError or ForeignHostError."""
+        headers = request.headers
+        if self.desk.keyring.is_open:
+            require_this_machine(headers.get("host"), headers.get("origin"))
+        tenant = self.desk.keyring.tenant(headers.get("authorization"))
         request.state.tenant = tenant
         return tenant
 

@@ -7,6 +7,7 @@ TierfoldError
 │   ├── UnknownStageError      a pinned stage does not exist; lists those that do
 │   ├── TooLargeError          a limit of size, count or depth is passed
 │   ├── UnauthorizedError      no key, or one that nobody has
+│   ├── ForeignHostError       a server without keys was called by another name than this machine's
 │   ├── UnknownContextError    no stored context has this id, or it has expired
 │   ├── UnknownHandleError     nothing stored has this handle any more
 │   ├── ContextExistsError     a context with this id is there already
@@ -118,6 +119,22 @@ class UnauthorizedError(CallerError):
 
     def __init__(self) -> None:
         super().__init__("no valid API key: send `Authorization: Bearer <key>`")
+
+
+class ForeignHostError(CallerError):
+    """A server that asks for no key was called under a name that is not this machine's own.
+
+    A web page can make a browser call this machine; it would come with the page's name.
+    """
+
+    title = "foreign host"
+    status = 403
+
+    def __init__(self, header: str) -> None:
+        super().__init__(
+            f"without API keys only this machine is answered, and {header} names another: "
+            "call 127.0.0.1 or localhost, or set up keys (TIERFOLD_API_KEYS_FILE)"
+        )
 
 
 class UnknownContextError(CallerError):
@@ -233,12 +250,22 @@ class CorruptError(TierfoldError):
 
     title = "stored value damaged"
     status = 500
+    _mend = "`tierfold doctor --store` lists all that is damaged"
 
     def __init__(self, *, what: str, problem: str, key: bytes | None = None) -> None:
-        super().__init__(f"{what}: {problem}; `tierfold doctor --store` lists all that is damaged")
+        super().__init__(f"{what}: {problem}; {self._mend}")
         self.what = what
         self.problem = problem
         self.key = key  # of the value in its family, where a `KeyValues` found it damaged
+
+
+class UnopenableError(CorruptError):
+    """A database is so damaged that it does not open."""
+
+    _mend = (
+        "`tierfold doctor --store` says what can be saved, with --repair it saves that and "
+        "deletes nothing"
+    )
 
 
 class MissingDictionaryError(CorruptError):

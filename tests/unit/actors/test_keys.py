@@ -175,3 +175,34 @@ async def test_keys_are_never_logged(keyring: Keyring, caplog: pytest.LogCapture
 
     assert "k3" not in caplog.text
     assert "wrong-key" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "localhost:8000"}, 200),
+        ({"host": "[::1]:8000", "origin": "http://127.0.0.1:3000"}, 200),
+        ({"host": "attacker.example"}, 403),
+        ({"host": "127.0.0.1.attacker.example:8000"}, 403),
+        ({"host": "127.0.0.1:8000", "origin": "https://attacker.example"}, 403),
+        ({"host": "127.0.0.1:8000", "origin": "null"}, 403),
+        ({"host": ""}, 403),
+    ],
+)
+async def test_a_web_page_cannot_use_a_server_without_keys(
+    headers: dict[str, str], status: int
+) -> None:
+    """A browser on this machine reaches 127.0.0.1; pages from elsewhere must not through it."""
+    async with Bench().client() as client:
+        response = await client.post("/v1/process", json=BODY, headers=headers)
+
+    assert response.status_code == status
+
+
+async def test_with_keys_any_name_will_do(keyring: Keyring) -> None:
+    """Then the key decides, and a load balancer has its own name."""
+    headers = {"host": "context.example", "authorization": "Bearer k3"}
+    async with Bench(keyring=keyring).client() as client:
+        response = await client.post("/v1/process", json=BODY, headers=headers)
+
+    assert response.status_code == 200

@@ -41,7 +41,7 @@ class Leaver:
 
     async def ask(self, api: FastAPI) -> None:
         """Speak ASGI 2.3: there a message, not an error of `send`, says that one has gone."""
-        headers = [(b"accept", b"text/event-stream")]
+        headers = [(b"host", b"localhost"), (b"accept", b"text/event-stream")]
         scope: Scope = {"type": "http", "asgi": {"spec_version": "2.3"}, "http_version": "1.1"}
         scope.update(method="POST", path="/v1/process", raw_path=b"/v1/process", scheme="http")
         scope.update(query_string=b"", root_path="", headers=headers)

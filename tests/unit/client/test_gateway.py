@@ -22,7 +22,7 @@ ROWS[70]["content"] = "The flight to Oslo leaves at 9:15, gate 17."
 async def client() -> AsyncIterator[AsyncClient]:
     api = create_api(StoreBench().desk)
     transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
-    async with AsyncClient("http://gateway", transport=transport) as client:
+    async with AsyncClient("http://localhost:8000", transport=transport) as client:
         yield client
 
 
