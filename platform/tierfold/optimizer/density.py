@@ -81,7 +81,7 @@ class Densities:
         place = np.arange(len(places))
         problem = self._problem
         value = _running_sum(problem.value.take(places).astype(np.float64), first, bundle_of)
-        tokens = _running_sum(np.maximum(problem.stock.tokens.take(places), 1.0), first, bundle_of)
+        tokens = _running_sum(np.maximum(problem.stock.tokens.take(places), 1), first, bundle_of)
         # The exponent rewards short units; a bundle is judged as if its frame were spread over it.
         average = tokens / (place - (first - 1).take(bundle_of))
         bundle = value / (tokens + self._owed.take(frame)) * average ** (1.0 - self._exponent)
@@ -105,9 +105,10 @@ def in_order(key: FloatArray, units: IntArray) -> IntArray:
     return (composed & np.uint64((1 << _PLACE_BITS) - 1)).astype(np.int32)
 
 
-def _running_sum(values: FloatArray, first: IntArray, bundle_of: IntArray) -> FloatArray:
+def _running_sum(
+    values: FloatArray | IntArray, first: IntArray, bundle_of: IntArray
+) -> FloatArray | IntArray:
     """Return the sums from the begin of each frame on."""
-    total = np.zeros(len(values) + 1)
-    np.cumsum(values, out=total[1:])
-    running: FloatArray = total[1:] - total[first].take(bundle_of)
+    total = np.concatenate(([0], values.cumsum()))
+    running: FloatArray | IntArray = total[1:] - total.take(first).take(bundle_of)
     return running

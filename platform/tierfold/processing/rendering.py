@@ -14,6 +14,7 @@ from tierfold.text import Block, BoolArray, Intake, IntArray, Kind, UnitTable
 _JSON = int(Kind.JSON)  # an enum's attribute costs more than the comparison
 # Here a line is a record: a marker has a line of its own.
 LINE_KINDS = tuple(map(int, (Kind.CODE, Kind.TABLE, Kind.LOG)))
+_HAS_LINES = np.isin(np.arange(max(Kind) + 1), LINE_KINDS)  # by kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ class _Run(NamedTuple):
     block: int
     lane: int
     is_json: bool
+    has_lines: bool  # is of LINE_KINDS
     is_pinned: bool
     opens_lane: bool  # nothing of the lane is in front of it
     closes_lane: bool
@@ -87,7 +89,7 @@ def _runs(units: UnitTable, lanes: Lanes, places: IntArray) -> Iterator[_Run]:
     breaks = np.flatnonzero((places[1:] - places[:-1] != 1) | (block[1:] != block[:-1])) + 1
     first = places[np.concatenate(([0], breaks))]
     last = places[np.concatenate((breaks, [len(places)])) - 1]
-    lane = lanes.of_unit[first]
+    lane, kind = lanes.of_unit[first], units.kind[first]
     columns = (
         first,
         last,
@@ -95,7 +97,8 @@ def _runs(units: UnitTable, lanes: Lanes, places: IntArray) -> Iterator[_Run]:
         units.end[last],
         units.block[first],
         lane,
-        units.kind[first] == _JSON,
+        kind == _JSON,
+        _HAS_LINES[kind],
         units.pinned[last],
         first == lanes.first_unit[lane],
         last == lanes.last_unit[lane],
@@ -155,8 +158,7 @@ class _Renderer:
         marker = self._marking.of_units(gap_from, run.first - 1)
         if not marker or text[:1].isspace():
             return marker + text
-        own_line = int(self._units.kind[run.first]) in LINE_KINDS
-        return marker + ("\n" if own_line else " ") + text
+        return marker + ("\n" if run.has_lines else " ") + text
 
     def _mark_end(self, run: _Run, last: int, *, needs_space: bool) -> None:
         """Mark what is left out behind a run: in front of its line break, or behind it.
@@ -170,7 +172,7 @@ class _Renderer:
             return
         pieces = self._pieces[run.block]
         piece = pieces[-1]
-        if int(self._units.kind[run.first]) in LINE_KINDS:
+        if run.has_lines:
             pieces[-1] = piece + ("" if piece.endswith("\n") else "\n") + marker + "\n"
             return
         body = piece if run.is_pinned else piece.rstrip()

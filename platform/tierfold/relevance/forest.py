@@ -63,7 +63,11 @@ class Levels:
         """Append the answers of all nodes to their trees' codes."""
         above = np.empty((self.count, codes.shape[1]), np.bool_)
         for feature, nodes, threshold in self.asked:
-            np.greater(np.asarray(features[feature], np.float32), threshold, out=above[nodes])
+            value = np.asarray(features[feature], np.float32)
+            if value.ndim:
+                np.greater(value, threshold, out=above[nodes])
+            else:  # one answer for all units: to copy it is ten times faster
+                above[nodes] = value > threshold
         answers = above.view(np.uint8)
         for rows in self.rows:
             level = codes[: len(rows)]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from tierfold.relevance import duplicates, weights
 from tierfold.relevance.forest import Forest
 
-STORED = {
+STORED: dict[str, Any] = {
     "names": ["a", "b"],
     "start": 0.5,
     "trees": [
@@ -53,6 +55,15 @@ def test_nodes_answered_before_the_question_change_no_score(
             if len(set(column.tolist())) == 1
         }
         assert split.score_from(at_rest, asked).tolist() == split.score(matrix).tolist()
+
+
+def test_every_tree_of_a_large_forest_is_added() -> None:
+    """However many trees there are, the score is the sum of all their leaves."""
+    count = 60
+    forest = Forest.load(STORED | {"trees": STORED["trees"] * count})
+    rows = np.array([[-1.0, 1.0, 1.0], [0.0, 0.0, 2.0]], dtype=np.float32)
+
+    assert forest.score(rows).tolist() == [0.5 + count * (8 + leaf) for leaf in (1, 2, 4)]
 
 
 def test_word_vectors_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
