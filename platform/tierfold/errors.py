@@ -299,14 +299,17 @@ class SetupError(TierfoldError):
 
 
 class ServerUnreachableError(SetupError):
-    """No server answers at a URL."""
+    """No server answers at a URL, or not in time."""
 
     title = "server unreachable"
 
-    def __init__(self, url: str, *, problem: str) -> None:
-        super().__init__(
-            f"no server answers at {url} ({problem}): `tierfold up` starts one on this machine"
+    def __init__(self, url: str, *, problem: str, is_late: bool = False) -> None:
+        way_out = (
+            "it may be at it still; wait longer, or ask for less"
+            if is_late
+            else "`tierfold up` starts one on this machine"
         )
+        super().__init__(f"no server answers at {url} ({problem}): {way_out}")
         self.url = url
 
 

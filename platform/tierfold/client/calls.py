@@ -29,6 +29,7 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
     about: Mapping[str, Any] = field(default_factory=dict)  # what an error is told of it
     is_repeatable: bool = True  # sent twice it does what it does once
+    is_long: bool = False  # asked again while the server is at it, it takes longer still
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +174,7 @@ def process(id: str, question: Question, *, version_seen: int) -> Call:  # noqa:
         headers={"x-tierfold-version": str(version_seen)} if version_seen else {},
         body=canonical_json(body),
         about={"context": id, "budget": _given(budget), "stages": tuple(question.stages)},
+        is_long=True,
     )
 
 

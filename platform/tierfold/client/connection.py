@@ -144,7 +144,7 @@ def _lost(error: httpx.RequestError) -> Lost:
         return Lost(problem=_unconnected(error), was_sent=False)
     if isinstance(error, httpx.TimeoutException):
         was_sent = not isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout)
-        return Lost(problem="no reply in time", was_sent=was_sent)
+        return Lost(problem="no reply in time", was_sent=was_sent, is_late=was_sent)
     return Lost(problem=f"the connection broke ({type(error).__name__})", was_sent=True)
 
 

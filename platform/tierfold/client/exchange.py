@@ -40,6 +40,7 @@ class Lost:
 
     problem: str
     was_sent: bool  # the server may have done it
+    is_late: bool = False  # it may be at it still
 
 
 NEVER_AGAIN = Retries(tries_max=1)
@@ -67,6 +68,8 @@ def exchange(
 def _may_help(call: Call, came: Reply | Lost) -> bool:
     """Whether the same again may end better."""
     if isinstance(came, Lost):
+        if came.is_late and call.is_long:
+            return False
         return call.is_repeatable or not came.was_sent
     if came.status in _OVERLOADED:
         return "retry-after" in came.headers and (call.is_repeatable or not _may_be_done(came))

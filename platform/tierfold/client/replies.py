@@ -60,7 +60,7 @@ def require_sendable(call: Call, size_bytes_max: int) -> None:
 def document_of(came: Reply | Lost, call: Call, url: str) -> dict[str, Any]:
     """Return the document of the reply; raises the error it stands for."""
     if isinstance(came, Lost):
-        raise ServerUnreachableError(url, problem=came.problem)
+        raise ServerUnreachableError(url, problem=came.problem, is_late=came.is_late)
     if came.status >= _SUCCESS_BELOW:
         raise error_of(came.status, came.headers, came.body, call.about)
     try:

@@ -125,3 +125,8 @@ def names_in(content: bytes) -> tuple[Name, ...]:
             what="a list of names", problem=f"{len(content)} bytes are no whole names"
         )
     return tuple(Name(content[at : at + NAME_BYTES]) for at in range(0, len(content), NAME_BYTES))
+
+
+def pieces_in(body: bytes) -> tuple[Name, ...]:
+    """Return the names of an item's pieces; most items have none."""
+    return names_in(body[1:]) if body[0] == SegmentKind.SPLIT else ()

@@ -10,6 +10,7 @@ from tierfold.context.identity import ID_RANDOM_BITS, id_at
 from tierfold.engine.clock import MonotonicClock, UnixClock
 from tierfold.engine.engine import Engine
 from tierfold.engine.shard.assembled import OpenShard, ShardParts
+from tierfold.engine.shard.folders import stored_names
 from tierfold.engine.shard.opening import ShardHome, open_shard
 from tierfold.engine.shard.operations import Operation, Result
 from tierfold.engine.store import ClosableLink, Store, StoreParts
@@ -99,7 +100,7 @@ def shard_names(count: int) -> list[str]:
 
 def stored_shards(folder: Path) -> int:
     """Return how many shards a store's folder holds."""
-    return sum(1 for each in folder.glob("shard-*") if each.is_dir())
+    return len(stored_names(folder))
 
 
 def _store(

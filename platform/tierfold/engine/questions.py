@@ -112,7 +112,7 @@ class Questions:
         except UnknownContextError:
             self.working_sets.drop(key)
             raise
-        if (version.version, version.chain) == _state(held.loaded):
+        if version == _state(held.loaded):
             self.working_sets.confirm(key, tokenizer, began_ms)
             return held.loaded, _account(held.loaded, "L0", 0.0)
         return (yield from self._read(key, tokenizer, held.loaded))
@@ -202,9 +202,8 @@ def _read_since(key: ContextKey, known: tuple[int, bytes], *, shared: str) -> Re
     return ReadSince(context=key, items=items, chain=chain, shared=shared)
 
 
-def _state(loaded: Loaded) -> tuple[int, bytes]:
-    head = loaded.info.head
-    return head.version, head.chain
+def _state(loaded: Loaded) -> Version:
+    return Version.of(loaded.info.head)
 
 
 def _account(loaded: Loaded, tier: str, age_ms: float) -> ReadAccount:

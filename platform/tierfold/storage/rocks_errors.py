@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from tierfold.errors import CorruptError, SetupError, StorageFullError, TierfoldError
+from tierfold.errors import (
+    CorruptError,
+    SetupError,
+    StorageFullError,
+    TierfoldError,
+    UnopenableError,
+)
 
 # A limit of the process or a quota is a full disk to whoever writes.
 _FULL = ("No space left", "File too large", "Disk quota exceeded", "NoSpace")
@@ -50,7 +56,7 @@ def open_error(error: Exception, path: Path) -> TierfoldError:
     if _UNKNOWN_FAMILIES in str(error):
         return SetupError(f"{path} holds more than this tierfold knows: install a newer one")
     if is_damage(error):
-        return CorruptError(what=str(path), problem=f"it cannot be opened ({_short(error)})")
+        return UnopenableError(what=str(path), problem=f"it cannot be opened ({_short(error)})")
     return SetupError(f"{path} cannot be opened ({_short(error)})")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rocksdict import Cache, ColumnFamily, Options, Rdict
 
-from tierfold.errors import CorruptError, SetupError
+from tierfold.errors import SetupError, UnopenableError
 from tierfold.ports import Family
 from tierfold.storage.durable import make_folder
 from tierfold.storage.rocks_errors import is_damage, is_in_use, open_error
@@ -41,7 +41,7 @@ class OpenedDatabase:
 def opened_database(
     path: Path, settings: RocksSettings, cache: Cache, *, is_again: bool = False
 ) -> OpenedDatabase:
-    """Open or create a database; raises SetupError, CorruptError, StorageFullError.
+    """Open or create a database; raises SetupError, UnopenableError, StorageFullError.
 
     With `is_again` it waits for what is left of this process's own earlier opening.
     """
@@ -70,7 +70,7 @@ def _damaged(error: Exception, path: Path, damage: LogDamage) -> Exception:
     if damage is LogDamage.NONE:
         return open_error(error, path)
     problem = "its log of changes is damaged before its end, and changes behind that would be lost"
-    return CorruptError(what=str(path), problem=problem)
+    return UnopenableError(what=str(path), problem=problem)
 
 
 def _require_place(path: Path) -> None:
@@ -83,7 +83,7 @@ def _require_place(path: Path) -> None:
     if _MARK in names:
         return
     if any(map(_HOLDS_DATA.fullmatch, names)):
-        raise CorruptError(what=str(path), problem=f"its file {_MARK} is missing")
+        raise UnopenableError(what=str(path), problem=f"its file {_MARK} is missing")
     foreign = [name for name in names if not _UNFINISHED.fullmatch(name)]
     if foreign:
         problem = f"{path} holds other files ({min(foreign)}): a store needs a folder of its own"

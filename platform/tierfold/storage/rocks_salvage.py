@@ -97,8 +97,7 @@ def _is_settled(folder: Path) -> bool:
         with contextlib.suppress(Exception):  # the repair reads the logs that are left
             for family in Family:
                 database.get_column_family(family.value).flush()
-        database.cancel_all_background(wait=True)
-        database.close()
+        database.cancel_all_background(wait=True)  # it closes when nobody holds it any more
     except Exception:  # noqa: BLE001  # RocksDB's own have no class
         return False
     return True

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import pytest
 
 from tierfold.cli import main
+from tierfold.cli.damage import is_all_saved, repair_lines
 from tierfold.cli.local import LocalContexts
 from tierfold.client.documents import ContextObject, ItemsPage
 from tierfold.client.paging import each_context, each_item
+from tierfold.engine.repairing import RepairedShard
 from tierfold.engine.shard.operations import Hits
+from tierfold.engine.shard.upkeep.recovering import Recovered
 from tierfold.errors import StoreLockedError
 from tierfold.storage.lock import StoreLock
 
@@ -270,6 +274,50 @@ def test_what_an_audit_finds_is_listed(
     monkeypatch.setattr(Store, "audit", lambda *_, **__: [report("garbage", 1)])
     assert main(["doctor", "--store", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["findings"][0]["kind"] == "garbage"
+
+
+def test_a_store_that_does_not_open_is_repaired(
+    chat: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """Doctor names the damaged table and the way out; that way deletes nothing, and says all."""
+    monkeypatch.setenv("TIERFOLD_OBJECTS", "none")
+    assert main(["put", str(chat), "-q"]) == 0
+    table = max((folder / "shard-00").glob("*.sst"))
+    content = bytearray(table.read_bytes())
+    content[-30] ^= 1
+    table.write_bytes(content)
+    capsys.readouterr()
+    assert main(["ls"]) == 1
+    assert "--repair" in capsys.readouterr().err
+    assert main(["doctor", "--store"]) == 1
+    out = capsys.readouterr().out
+    assert f"table {table.name} cannot be read" in out
+    assert "--repair" in out
+    assert main(["doctor", "--store", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["damaged"][0]["name"] == "shard-00"
+    shutil.copytree(folder, folder.with_name("again"))
+    assert main(["doctor", "--store", "--repair"]) in (0, 1)
+    out = capsys.readouterr().out
+    assert "shard-00.damaged-1" in out
+    assert "checked" in out
+    assert (folder / "shard-00.damaged-1" / table.name).read_bytes() == content
+    again = str(folder.with_name("again"))
+    main(["doctor", "--store", again, "--repair", "--json"])
+    assert json.loads(capsys.readouterr().out)["repaired"][0]["damage"]
+    assert main(["ls"]) == 0
+
+
+def test_long_lists_of_what_was_lost_are_cut() -> None:
+    """Each fate is listed by id, the first hundred."""
+    recovered = Recovered(whole=2, incomplete=["local/a"], lost=[f"local/{n}" for n in range(103)])
+    shard = RepairedShard(
+        name="shard-00", damage=(), aside="/x", object_store="", recovered=recovered
+    )
+    said = list(repair_lines([shard]))
+
+    assert "partial   local/a" in said
+    assert "... and 3 more lost; --json lists all" in said
+    assert not is_all_saved([shard])
 
 
 def test_runs_of_tiers_are_joined_and_cut() -> None:

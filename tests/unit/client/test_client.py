@@ -262,6 +262,17 @@ def test_nobody_there_is_said_with_the_way_out(client: Client, server: FakeServe
     assert len(server.seen) == 3
 
 
+def test_a_server_that_is_late_is_not_said_to_be_missing(
+    client: Client, server: FakeServer
+) -> None:
+    """Nobody starts a second one because the first is busy."""
+    server.before = [httpx.ReadTimeout("x")]
+    with pytest.raises(errors.ServerUnreachableError, match="at it still") as late:
+        client.process("c", ask="?")
+    assert "tierfold up" not in str(late.value)
+    assert len(server.seen) == 1
+
+
 @pytest.mark.parametrize(
     ("cause", "said"),
     [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierfold.client.calls import Call, Contents, append, delete, tiers, update
+from tierfold.client.calls import Call, Contents, Question, append, delete, process, tiers, update
 from tierfold.client.exchange import Lost, Reply, Retries, exchange
 
 RETRIES = Retries(tries_max=4, wait_s_first=0.1, wait_s_max=5.0)
@@ -71,6 +71,16 @@ def test_waits_double_and_what_the_server_asks_for_is_honoured() -> None:
 def test_what_cannot_help_is_not_tried(reply: Reply) -> None:
     """A long outage, a store that is not set up and a refusal are told at once."""
     assert played(tiers(), [reply]) == ([0], reply)
+
+
+def test_a_question_that_takes_too_long_is_not_asked_again() -> None:
+    """The server may be at it still, and would have it twice; one that was lost is asked again."""
+    question = process("c", Question(ask="?"), version_seen=0)
+    late = Lost(problem="no reply in time", was_sent=True, is_late=True)
+
+    assert played(question, [late])[1] == late
+    assert played(question, [SENT, REFUSED, Reply(status=200)])[1] == Reply(status=200)
+    assert played(tiers(), [late, Reply(status=200)])[1] == Reply(status=200)
 
 
 def test_a_conditional_patch_is_sent_once() -> None:

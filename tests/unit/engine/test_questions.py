@@ -7,6 +7,7 @@ from tests.unit.engine.shard.worlds import World, key, message
 from tierfold.config import Limits, StoreLimits
 from tierfold.context.manifest import Shape
 from tierfold.context.segment import Item
+from tierfold.context.stored import about_segment
 from tierfold.engine.contents import Contents
 from tierfold.engine.driving import run
 from tierfold.engine.shard.operations import Create, GetVersion, Replace
@@ -172,6 +173,28 @@ def test_an_empty_context_made_again_in_another_shape_is_read_anew() -> None:
     world.delete("a")
     there.run(there.verbs.create(A, chat(ONE)))
     assert here.items(Freshness(consistency="latest")) == 1
+
+
+def test_a_context_made_again_with_the_same_items_is_another() -> None:
+    """Its version and its items are as before; its title and its life are not."""
+    world = World()
+    here, there = Process(world), Process(world)
+
+    def made(title: str) -> tuple[str, int]:
+        """Make it anew; returns what a question finds."""
+        said = about_segment(title, {}, size_bytes_max=100)
+        there.run(there.verbs.create(A, chat(ONE), about=said))
+        latest = Freshness(consistency="latest")
+        loaded, _ = here.run(here.verbs.working(A, "o200k", latest))
+        there.run(there.verbs.delete(A))
+        return loaded.info.about.title, loaded.info.head.created_ms
+
+    begun_ms = world.wall.ms
+    found = [made("first"), made("second")]
+    world.wall.ms += 5
+    found.append(made("second"))
+
+    assert found == [("first", begun_ms), ("second", begun_ms), ("second", begun_ms + 5)]
 
 
 def test_an_append_that_was_stored_never_fails_afterwards() -> None:

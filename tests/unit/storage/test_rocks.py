@@ -322,7 +322,7 @@ def test_a_failure_of_the_disk_is_told_by_its_kind(
 ) -> None:
     """RocksDB's errors differ in their text only, and no reader of ours should have to know it."""
     for told in (write_error(Exception(text), path), open_error(Exception(text), path)):
-        assert type(told) is error
+        assert isinstance(told, error)
         assert str(path) in str(told)
     assert type(read_error(Exception(text), "head 61")) is CorruptError
 

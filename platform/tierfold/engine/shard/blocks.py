@@ -9,9 +9,8 @@ from functools import partial
 from tierfold.compression.lossless import Block, Codec, block_hash
 from tierfold.engine.shard.committer import Committer
 from tierfold.engine.shard.keys import (
-    NUMBER_BYTES,
     block_key,
-    split_tenant,
+    hash_among,
     stub_hash,
     uploaded_prefix,
 )
@@ -25,6 +24,10 @@ FINDINGS_KEPT = 256
 
 BlockId = tuple[str, int]  # tenant and number
 CodecOf = Callable[[str], Codec]
+
+
+class NotAtHandError(Exception):
+    """A round would have to ask L4: the step is given up, and prepared once more outside of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,11 @@ class Blocks:
         """Return the number of blocks in memory."""
         return len(self._packed)
 
-    def get(self, tenant: str, number: int) -> Found | None:
-        """Return a block, None where it is gone; raises CorruptError where no tier has it whole."""
+    def get(self, tenant: str, number: int, *, from_l4: bool = True) -> Found | None:
+        """Return a block, None where it is gone; raises CorruptError where no tier has it whole.
+
+        Without `from_l4` it raises NotAtHandError where L4 would have to be asked.
+        """
         key = (tenant, number)
         with self._lock:
             known = self._unpacked.get(key)
@@ -97,7 +103,9 @@ class Blocks:
                 self._packed.move_to_end(key)
                 return known
             packed = self._packed.get(key)
-        return self._unpack(key, packed) if packed is not None else self._load(key)
+        if packed is not None:
+            return self._unpack(key, packed)
+        return self._load(key, may_wait=from_l4 or self._source is None)
 
     def size_of(self, tenant: str, number: int) -> int:
         """Return the bytes a block takes in memory; 0 where it is not there."""
@@ -133,7 +141,7 @@ class Blocks:
                 self._hold_unpacked(key, found)
         return found
 
-    def _load(self, key: BlockId) -> Found | None:
+    def _load(self, key: BlockId, *, may_wait: bool) -> Found | None:
         """Read a block from the disk, or from L4 where the disk has it not, or not whole."""
         try:
             packed = self._values.get(Family.BLOCK, block_key(*key))
@@ -143,7 +151,11 @@ class Blocks:
             if hashed is None:
                 return self._held(key, packed, "L3")
         except CorruptError as error:
+            if not may_wait:
+                raise NotAtHandError from error
             return self._mended(key, error)
+        if not may_wait:
+            raise NotAtHandError
         return self._held(key, self._from_l4(key, hashed), "L4")
 
     def _held(self, key: BlockId, packed: bytes, tier: str) -> Found:
@@ -186,11 +198,8 @@ class Blocks:
 
     def _uploaded_hash(self, key: BlockId) -> bytes | None:
         """Return the hash of a block that L4 has, found without reading the block."""
-        suffix = block_key(*key)[-NUMBER_BYTES:]
-        for found, _ in self._values.scan(Family.META, uploaded_prefix(key[0], b"")):
-            if found.endswith(suffix):
-                return split_tenant(found[1:])[1][:-NUMBER_BYTES]
-        return None
+        uploaded = self._values.scan(Family.META, uploaded_prefix(key[0], b""))
+        return hash_among((each for each, _ in uploaded), key[1])
 
 
 def _mend(view: View, batch: Batch, key: BlockId, packed: bytes) -> None:

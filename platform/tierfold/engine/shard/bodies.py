@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from tierfold.context.segment import PIECE_BYTES_MAX, Name, SegmentKind, joined, names_in
+from tierfold.context.segment import PIECE_BYTES_MAX, Name, joined, pieces_in
 from tierfold.engine.shard.blocks import Blocks, CodecOf, Found
 from tierfold.engine.shard.keys import Place, block_key, name_prefix, reference_key, stub_hash
 from tierfold.engine.shard.view import Stored
@@ -16,9 +16,7 @@ _TRIES = 2  # a body that was moved between the two reads has its new place by n
 
 def pieces_of(bodies: Mapping[Name, bytes]) -> dict[Name, tuple[Name, ...]]:
     """Return the pieces of those items that are split."""
-    return {
-        name: names_in(body[1:]) for name, body in bodies.items() if body[0] == SegmentKind.SPLIT
-    }
+    return {name: pieces for name, body in bodies.items() if (pieces := pieces_in(body))}
 
 
 @dataclass(slots=True)
@@ -40,9 +38,14 @@ class Bodies:
         self._blocks = blocks
         self._codec_of = codec_of
 
-    def reader(self, stored: Stored, tenant: str, digest: bytes) -> "BodyReader":
-        """Return a reader for one context; one answer is one reader."""
-        return BodyReader(self._blocks, self._codec_of, stored, (tenant, digest))
+    def reader(
+        self, stored: Stored, tenant: str, digest: bytes, *, from_l4: bool = True
+    ) -> "BodyReader":
+        """Return a reader for one context; one answer is one reader.
+
+        Without `from_l4` it raises NotAtHandError where L4 would have to be asked.
+        """
+        return BodyReader(self._blocks, self._codec_of, stored, (tenant, digest), from_l4=from_l4)
 
 
 class BodyReader:
@@ -54,12 +57,15 @@ class BodyReader:
         codec_of: CodecOf,
         stored: Stored,
         context: tuple[str, bytes],
+        *,
+        from_l4: bool = True,
     ) -> None:
         self._blocks = blocks
         self._codec_of = codec_of
         self._stored = stored
         self.context = context
         self._tenant, self._digest = context
+        self._from_l4 = from_l4
         self.reading = Reading()
 
     def body(self, name: Name) -> bytes:
@@ -129,7 +135,8 @@ class BodyReader:
     def _in_blocks(self, blocks: Mapping[int, Sequence[tuple[Name, int]]]) -> dict[Name, bytes]:
         bodies: dict[Name, bytes] = {}
         for number, entries in blocks.items():
-            found = self._blocks.get(self._tenant, number) or self._put_this_round(number)
+            found = self._blocks.get(self._tenant, number, from_l4=self._from_l4)
+            found = found or self._put_this_round(number)
             if found is None:
                 continue
             self.reading.went_to(found.tier)

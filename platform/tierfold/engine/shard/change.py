@@ -1,21 +1,29 @@
 """One context in one step of a round: what it is, and what the step makes of it."""
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tierfold.config import StoreLimits
 from tierfold.context.identity import ContextKey
-from tierfold.context.manifest import CHANGES_KEPT, Growth, Head, Shape, Spine, grown, needs_spine
+from tierfold.context.manifest import (
+    Growth,
+    Head,
+    Shape,
+    Spine,
+    grown,
+    needs_spine,
+    remembered,
+)
 from tierfold.context.segment import Name, Segment
 from tierfold.context.stored import ContextInfo, about_of
 from tierfold.engine.shard.blocks import CodecOf
-from tierfold.engine.shard.bodies import Bodies, BodyReader, pieces_of
+from tierfold.engine.shard.bodies import Bodies
 from tierfold.engine.shard.encoding import Encoded, frame_of
+from tierfold.engine.shard.fetched import ChangeReader, Fetched
 from tierfold.engine.shard.heads import Heads, is_over
 from tierfold.engine.shard.held import Held, held_by
 from tierfold.engine.shard.keys import (
-    Place,
     catalogue_key,
     expiry_key,
     head_key,
@@ -60,24 +68,50 @@ class ChangeParts:
 class Change:
     """A context as a step finds it; what it becomes is put into the step's batch."""
 
-    def __init__(self, parts: ChangeParts, context: ContextKey, view: Stored, batch: Batch) -> None:
+    def __init__(
+        self,
+        parts: ChangeParts,
+        context: ContextKey,
+        view: Stored,
+        batch: Batch,
+        fetched: Fetched,
+    ) -> None:
         self._parts = parts
+        self._fetched = fetched
         self._context = context
         self._batch = batch
         self._view = view
         self._digest = context.digest
         self._key = head_key(context.tenant, self._digest)
         self.now_ms = parts.wall.unix_ms()
-        self.data = view.get(Family.HEAD, self._key)
-        self.stored = None if self.data is None else parts.heads.head(self._key, self.data)
+        self.data: bytes | None = None
+        self.stored: Head | None = None
+        self.damage: CorruptError | None = None  # of the head: then there is none to go by
+        self._find()
         if self.stored is not None and self.stored.id != context.id:
             raise ContextExistsError(self.stored.id)  # by chance its digest is the same
         self.has_left = False  # names that nothing refers to now
+        self.has_changed = False  # the context
         self.referring = Referring(view, batch, context.tenant, self._digest)
+
+    def _find(self) -> None:
+        try:
+            self.data = self._view.get(Family.HEAD, self._key)
+            if self.data is not None:
+                self.stored = self._parts.heads.head(self._key, self.data)
+        except CorruptError as error:
+            self.damage = error
 
     @property
     def head(self) -> Head | None:
-        """The present head; None where there is none, or its time is over."""
+        """The present head; None where there is none, or its time is over.
+
+        Raises CorruptError where it is damaged: only a deletion can do without it.
+        """
+        if self.damage is not None:
+            found = self.damage
+            problem = f"{found.problem}; delete context {self._context.id!r} to make it anew"
+            raise CorruptError(what=found.what, problem=problem, key=found.key) from found
         return None if self.stored is None or is_over(self.stored, self.now_ms) else self.stored
 
     def require(self) -> Head:
@@ -111,9 +145,14 @@ class Change:
         info = self._info(replace(head, version=known.version))
         return Changed(info=info, was_made_before=True)
 
-    def reader(self) -> BodyReader:
-        """Return a reader of the context's bodies as the round has them."""
-        return self._parts.bodies.reader(self._view, self._context.tenant, self._digest)
+    def reader(self) -> ChangeReader:
+        """Return a reader of the context's bodies as the round has them.
+
+        It raises NotAtHandError where L4 would have to be asked: all writers would wait for that.
+        """
+        where = (self._context.tenant, self._digest)
+        reader = self._parts.bodies.reader(self._view, *where, from_l4=False)
+        return ChangeReader(reader, self._fetched)
 
     def held(self, known: Held | None) -> Held:
         """Return all that the stored head refers to; `known` where that was found out already."""
@@ -162,18 +201,15 @@ class Change:
         self.referring.keep(piece for name in known for piece in held.pieces.get(name, ()))
         kept = set(known)
         places = {name: self.referring.add_stored(name) for name in names if name not in kept}
-        self._add_pieces({name: place for name, place in places.items() if place is not None})
-        return tuple(name for name, place in places.items() if place is None)
-
-    def _add_pieces(self, places: Mapping[Name, Place]) -> None:
-        """Refer to the pieces of those items that are split."""
-        bodies = self.reader().at(places)
-        if len(bodies) < len(places):
-            lost = next(name for name in places if name not in bodies)
-            raise CorruptError(what=f"segment {lost.hex()}", problem="it is missing")
-        for pieces in pieces_of(bodies).values():
+        found = {name: place for name, place in places.items() if place is not None}
+        reader = self.reader()
+        lost = reader.look_at(found)
+        if lost:
+            raise CorruptError(what=f"segment {lost[0].hex()}", problem="it is missing")
+        for pieces in reader.known_pieces(found).values():
             for piece in pieces:
                 self.referring.add_stored(piece)
+        return tuple(name for name, place in places.items() if place is None)
 
     def add_segments(self, segments: Iterable[Segment]) -> None:
         """Refer to pages, spines or what the caller says of the context."""
@@ -184,15 +220,14 @@ class Change:
     def changed(self, head: Head, keyed: Keyed | None = None) -> Head:
         """Return a head as it begins its next version."""
         version = head.version + 1
-        changes = head.changes
-        if keyed is not None:
-            changes = (*changes, change_made(keyed, version))[-CHANGES_KEPT:]
         updated_ms = max(self.now_ms, head.updated_ms)
-        return replace(head, version=version, updated_ms=updated_ms, changes=changes)
+        changed = replace(head, version=version, updated_ms=updated_ms)
+        return remembered(changed, None if keyed is None else change_made(keyed, version))
 
     def finish(self, head: Head, about: Segment | None = None) -> Changed:
         """Put the head and all keys that follow from it."""
         batch, context, old = self._batch, self._context, self.stored
+        self.has_changed = True
         data = head.encode()
         batch.put(Family.HEAD, self._key, data)
         if old is None:
@@ -205,16 +240,22 @@ class Change:
         return Changed(info=info)
 
     def nothing(self, head: Head) -> Changed:
-        """Return a context that is already what the change would make of it."""
+        """Return a context that is already what the change would make of it.
+
+        Nothing is written, so the key is not remembered: the head has keys of what was made.
+        """
         return Changed(info=self._info(head))
 
     def remove(self) -> None:
-        """Delete the head and all keys that follow from it."""
+        """Delete the head and all keys that follow from it.
+
+        Of a damaged one the key it ends by stays: the reaper removes it at its time.
+        """
         batch, context, old = self._batch, self._context, self.stored
-        assert old is not None, "only what is stored is removed"
+        self.has_changed = True
         batch.delete(Family.HEAD, self._key)
         batch.delete(Family.CATALOGUE, catalogue_key(context.tenant, context.id))
-        self._move_expiry(old.expires_ms, 0)
+        self._move_expiry(0 if old is None else old.expires_ms, 0)
         self._tell_l4(b"")
 
     def give_up(self) -> None:

@@ -5,17 +5,17 @@ in the caller's thread before it waits; the step itself looks at what is stored 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tierfold.context.identity import ContextKey
-from tierfold.context.manifest import NO_CHAIN, Growth, Head, chained, emptied, needs_spine
+from tierfold.context.manifest import Growth, Head, emptied
 from tierfold.context.segment import Name
+from tierfold.engine.shard.blocks import NotAtHandError
 from tierfold.engine.shard.change import Change, ChangeParts
-from tierfold.engine.shard.encoding import NOTHING, Encoded, encoded
+from tierfold.engine.shard.encoding import Encoded
+from tierfold.engine.shard.fetched import ChangeReader, Fetched
 from tierfold.engine.shard.held import Held, held_by
-from tierfold.engine.shard.keys import head_key
 from tierfold.engine.shard.operations import (
     Append,
     Changed,
@@ -27,106 +27,101 @@ from tierfold.engine.shard.operations import (
     Patch,
     Replace,
 )
+from tierfold.engine.shard.preparing import Preparation, Prepared, encoded_items, is_longer
 from tierfold.engine.shard.view import Stored
-from tierfold.errors import ContextExistsError, CorruptError
-from tierfold.ports import Batch, Family
+from tierfold.errors import ContextExistsError, OverloadError
+from tierfold.ports import Batch
 
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What was made ready for a change, and the head it was made ready for."""
-
-    encoded: Encoded = NOTHING
-    data: bytes | None = None  # of the head; what follows holds for no other
-    held: Held | None = None
-    is_longer: bool = False  # the new list begins with the present one
+_RETRY_AFTER_S = 1
 
 
 class ChangeStep:
     """One change, ready to be made."""
 
-    __slots__ = ("_parts", "_prepared", "has_left", "operation", "rows_bytes")
+    __slots__ = (
+        "_given_up",
+        "_items",
+        "_parts",
+        "_preparation",
+        "_prepared",
+        "has_changed",
+        "has_left",
+        "operation",
+        "rows_bytes",
+    )
 
-    def __init__(self, parts: ChangeParts, operation: Changing, stored: Stored) -> None:
-        """Do beforehand what can be done; `stored` may have changed when the step's turn comes."""
+    def __init__(
+        self,
+        parts: ChangeParts,
+        operation: Changing,
+        stored: Stored,
+        given_up: set[ContextKey] | None = None,
+    ) -> None:
+        """Do beforehand what can be done; `stored` may have changed when the step's turn comes.
+
+        `given_up` is shared by the steps of one call: those behind one that was given up are given
+        up with it where they are of the same context.
+        """
         self._parts = parts
         self.operation = operation
-        self._prepared = _prepared(parts, operation, stored)
+        self._given_up: set[ContextKey] = set() if given_up is None else given_up
+        self._items = encoded_items(parts, operation)
+        self._preparation = Preparation(parts, operation, stored, self._items)
+        self._prepared = self._preparation()
         self.rows_bytes = 0  # that it wrote
         self.has_left = False  # bodies that nothing refers to now
+        self.has_changed = False  # the context; else it was so before, or refused
 
     @property
     def size_bytes(self) -> int:
         """Bytes it brings along."""
-        return self._prepared.encoded.size_bytes
+        return self._items.size_bytes
+
+    def prepare(self) -> None:
+        """Get ready once more, after it was given up; raises what hinders that."""
+        self._prepared = self._preparation()
 
     def __call__(self, view: Stored, batch: Batch) -> Changed | Need | Deleted:
-        """Make the change; raises what the operation says."""
-        change = Change(self._parts, self.operation.context, view, batch)
-        result = _MAKE[type(self.operation)](change, self.operation, self._prepared)
+        """Make the change; raises what the operation says.
+
+        Raises NotAtHandError where it is not prepared for what is stored now.
+        """
+        context = self.operation.context
+        if context in self._given_up:
+            raise NotAtHandError
+        change = Change(self._parts, context, view, batch, self._preparation.fetched)
+        turn = _Turn(change, self._items, self._prepared)
+        try:
+            result = _MAKE[type(self.operation)](turn, self.operation)
+        except NotAtHandError:
+            self._given_up.add(context)
+            raise
         self.rows_bytes = change.referring.rows_bytes
         self.has_left = change.has_left
+        self.has_changed = change.has_changed
         return result
 
 
-def _prepared(parts: ChangeParts, operation: Changing, stored: Stored) -> Prepared:
-    codec = parts.codec_of(operation.context.tenant)
-    match operation:
-        case Create():
-            return Prepared(encoded(operation.items, codec))
-        case Append():
-            _fetch(parts, operation, stored, len(operation.items))
-            return Prepared(encoded(operation.items, codec))
-        case Patch():
-            _fetch(parts, operation, stored, 0)
-            return Prepared()
-        case Replace():
-            return _prepared_whole(parts, operation, stored, encoded(operation.items, codec))
-        case Delete():
-            return _prepared_whole(parts, operation, stored, NOTHING)
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A change as its round finds it, and what was made ready for it."""
+
+    change: Change
+    items: Encoded
+    prepared: Prepared
+
+    @property
+    def is_foreseen(self) -> bool:
+        """Whether the state is the one that the change was prepared for."""
+        return self.prepared.data == self.change.data
+
+    def held(self) -> Held:
+        """Return all that the stored head refers to."""
+        return self.change.held(self.prepared.held if self.is_foreseen else None)
 
 
-def _fetch(parts: ChangeParts, operation: Append | Patch, stored: Stored, added: int) -> None:
-    """Bring up what the step will read and L4 alone may have: nobody waits for that in a round."""
-    if not parts.has_l4:
-        return
-    context = operation.context
-    key = head_key(context.tenant, context.digest)
-    data = stored.get(Family.HEAD, key)
-    if data is None:
-        return
-    head = parts.heads.head(key, data)
-    wanted = [head.spine] if needs_spine(head, added) else []
-    if parts.heads.info(key, head) is None:
-        wanted.append(head.about)
-    reader = parts.bodies.reader(stored, context.tenant, context.digest)
-    with suppress(CorruptError):  # the step meets it again, unless it has been written anew
-        reader.bodies([name for name in wanted if name is not None])
-
-
-def _prepared_whole(
-    parts: ChangeParts, operation: Replace | Delete, stored: Stored, items: Encoded
-) -> Prepared:
-    """Look at the present state of a context that will be left behind, as far as it is."""
-    context = operation.context
-    key = head_key(context.tenant, context.digest)
-    data = stored.get(Family.HEAD, key)
-    if data is None:
-        return Prepared(items)
-    head = parts.heads.head(key, data)
-    if isinstance(operation, Replace) and _is_longer(head, operation):
-        return Prepared(items, data, is_longer=True)
-    reader = parts.bodies.reader(stored, context.tenant, context.digest)
-    held = held_by(head, reader, stored, (context.tenant, context.digest))
-    return Prepared(items, data, held)
-
-
-def _is_longer(head: Head, operation: Replace) -> bool:
-    beginning = operation.names[: head.items]
-    return len(beginning) == head.items and chained(NO_CHAIN, beginning) == head.chain
-
-
-def _create(change: Change, operation: Create, prepared: Prepared) -> Changed:
+def _create(turn: _Turn, operation: Create) -> Changed:
+    change = turn.change
     present = change.head
     if present is not None:
         before = change.made_before(present, operation.keyed)
@@ -145,14 +140,15 @@ def _create(change: Change, operation: Create, prepared: Prepared) -> Changed:
     names = [item.segment.name for item in operation.items]
     size_bytes = sum(item.size_bytes for item in operation.items)
     growth = change.grow(change.changed(begun, operation.keyed), names, size_bytes)
-    left = change.held(None).names  # of one whose time is over
-    change.add_items(prepared.encoded, names, 0)
+    left = turn.held().names  # of one whose time is over
+    change.add_items(turn.items, names, 0)
     change.add_segments(growth.made if about is None else (*growth.made, about))
     change.leave(left)
     return change.finish(growth.head, about)
 
 
-def _append(change: Change, operation: Append, prepared: Prepared) -> Changed:
+def _append(turn: _Turn, operation: Append) -> Changed:
+    change = turn.change
     head = change.require()
     before = change.made_before(head, operation.keyed)
     if before is not None:
@@ -162,7 +158,7 @@ def _append(change: Change, operation: Append, prepared: Prepared) -> Changed:
     names = [item.segment.name for item in operation.items]
     size_bytes = sum(item.size_bytes for item in operation.items)
     growth = change.grow(change.changed(head, operation.keyed), names, size_bytes)
-    change.add_items(prepared.encoded, names, head.items)
+    change.add_items(turn.items, names, head.items)
     return _grown(change, growth)
 
 
@@ -172,38 +168,38 @@ def _grown(change: Change, growth: Growth) -> Changed:
     return change.finish(growth.head)
 
 
-def _replace(change: Change, operation: Replace, prepared: Prepared) -> Changed | Need:
+def _replace(turn: _Turn, operation: Replace) -> Changed | Need:
+    change = turn.change
     head = change.require()
     before = change.made_before(head, operation.keyed)
     if before is not None:
         return before
     change.require_version(head, operation.if_version)
     change.require_shape(head, operation.shape)
-    is_known = prepared.data == change.data
-    if prepared.is_longer if is_known else _is_longer(head, operation):
+    if turn.prepared.is_longer if turn.is_foreseen else is_longer(head, operation):
         if len(operation.names) == head.items:
             return change.nothing(head)
-        return _lengthened(change, head, operation, prepared.encoded)
-    return _rewritten(change, head, operation, prepared)
+        return _lengthened(turn, head, operation)
+    return _rewritten(turn, head, operation)
 
 
-def _lengthened(change: Change, head: Head, operation: Replace, items: Encoded) -> Changed | Need:
+def _lengthened(turn: _Turn, head: Head, operation: Replace) -> Changed | Need:
     """Add what the new list has more."""
+    change = turn.change
     added = operation.names[head.items :]
     size_bytes = operation.size_bytes - head.size_bytes
     growth = change.grow(change.changed(head, operation.keyed), added, size_bytes)
-    missing = _list(change, added, head.items, items, Held())
+    missing = _list(turn, added, head.items, Held())
     return Need(names=missing) if missing else _grown(change, growth)
 
 
-def _rewritten(
-    change: Change, head: Head, operation: Replace, prepared: Prepared
-) -> Changed | Need:
+def _rewritten(turn: _Turn, head: Head, operation: Replace) -> Changed | Need:
     """Build the list anew from bodies that are here or were sent."""
-    held = change.held(prepared.held if prepared.data == change.data else None)
+    change = turn.change
+    held = turn.held()
     begun = emptied(change.changed(head, operation.keyed))
     growth = change.grow(begun, operation.names, operation.size_bytes)
-    missing = _list(change, operation.names, 0, prepared.encoded, held)
+    missing = _list(turn, operation.names, 0, held)
     if missing:
         return Need(names=missing)
     change.add_segments(growth.made)
@@ -211,10 +207,9 @@ def _rewritten(
     return change.finish(growth.head)
 
 
-def _list(
-    change: Change, names: Sequence[Name], first: int, items: Encoded, held: Held
-) -> tuple[Name, ...]:
+def _list(turn: _Turn, names: Sequence[Name], first: int, held: Held) -> tuple[Name, ...]:
     """Refer to listed items that were sent or are here; returns those that are neither."""
+    change, items = turn.change, turn.items
     wanted = dict.fromkeys(names)
     missing = change.add_stored([name for name in wanted if name not in items.frames], held)
     if missing:
@@ -224,7 +219,8 @@ def _list(
     return missing
 
 
-def _patch(change: Change, operation: Patch, _: Prepared) -> Changed:
+def _patch(turn: _Turn, operation: Patch) -> Changed:
+    change = turn.change
     head = change.require()
     before = change.made_before(head, operation.keyed)
     if before is not None:
@@ -243,10 +239,20 @@ def _patch(change: Change, operation: Patch, _: Prepared) -> Changed:
     return change.finish(made, about)
 
 
-def _delete(change: Change, operation: Delete, prepared: Prepared) -> Deleted:
-    head = change.require()
-    change.require_version(head, operation.if_version)
-    _remove(change, prepared.held if prepared.data == change.data else None)
+def _delete(turn: _Turn, operation: Delete) -> Deleted:
+    change = turn.change
+    if change.damage is not None and operation.if_version is None:
+        return _delete_damaged(turn)
+    change.require_version(change.require(), operation.if_version)
+    _remove(change, turn.held())
+    return Deleted()
+
+
+def _delete_damaged(turn: _Turn) -> Deleted:
+    """Delete a context whose head does not say what it refers to."""
+    if not turn.prepared.is_damaged or turn.prepared.held is None:
+        raise NotAtHandError
+    _remove(turn.change, turn.prepared.held)
     return Deleted()
 
 
@@ -255,23 +261,28 @@ def removal(
 ) -> Callable[[Stored, Batch], None]:
     """Return the step that deletes a context as it stands, whether or not its time is over."""
     context = ContextKey(tenant, head.id)
-    reader = parts.bodies.reader(stored, tenant, context.digest)
+    fetched = Fetched()
+    reader = ChangeReader(parts.bodies.reader(stored, tenant, context.digest), fetched)
     held = held_by(head, reader, stored, (tenant, context.digest))
 
     def step(view: Stored, batch: Batch) -> None:
-        change = Change(parts, context, view, batch)
-        if change.stored is not None:
-            _remove(change, held if change.stored == head else None)
+        change = Change(parts, context, view, batch, fetched)
+        if change.stored is None:
+            return
+        try:
+            _remove(change, change.held(held if change.stored == head else None))
+        except NotAtHandError as error:  # it was changed this moment: upkeep comes again
+            raise OverloadError(retry_after_s=_RETRY_AFTER_S) from error
 
     return step
 
 
-def _remove(change: Change, held: Held | None) -> None:
-    change.leave(change.held(held).names)
+def _remove(change: Change, held: Held) -> None:
+    change.leave(held.names)
     change.remove()
 
 
-_Make = Callable[[Change, Any, Prepared], Changed | Need | Deleted]
+_Make = Callable[[_Turn, Any], Changed | Need | Deleted]
 _MAKE: Mapping[type[Changing], _Make] = {
     Create: _create,
     Append: _append,

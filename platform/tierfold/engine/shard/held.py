@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from tierfold.context.identity import DIGEST_BYTES
 from tierfold.context.manifest import Head
 from tierfold.context.segment import Name
-from tierfold.engine.shard.bodies import BodyReader, pieces_of
+from tierfold.engine.shard.fetched import ChangeReader
 from tierfold.engine.shard.keys import split_reference, tenant_prefix
 from tierfold.engine.shard.names import reach_of
 from tierfold.engine.shard.view import Stored
@@ -14,6 +15,7 @@ from tierfold.errors import CorruptError, ObjectStoreError
 from tierfold.ports import Family
 
 _ITEMS_AT_ONCE = 1024  # their bodies are in memory together
+_SCANNED_MAX = 10_000_000  # references: some ten seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +27,35 @@ class Held:
     is_read: bool = True  # else items could not be read, and some may be split
 
 
-def held_by(head: Head, reader: BodyReader, stored: Stored, context: tuple[str, bytes]) -> Held:
+def held_by(head: Head, reader: ChangeReader, stored: Stored, context: tuple[str, bytes]) -> Held:
     """Return what a context refers to.
 
-    Where it is damaged, or its object store does not answer, all references of the tenant are
-    looked through instead: what is broken can still be removed.
+    Where it is damaged, or its object store does not answer, the references are looked through
+    instead: what is broken can still be removed.
     """
-    tenant, digest = context
     try:
         return _read(head, reader)
     except (CorruptError, ObjectStoreError):
-        scanned = stored.scan(Family.REFERENCE, tenant_prefix(tenant))
-        mine = (key for key, _ in scanned if key[-DIGEST_BYTES:] == digest)
-        return Held(frozenset(split_reference(key)[1] for key in mine), is_read=False)
+        return found_by_scan(stored, context)
 
 
-def _read(head: Head, reader: BodyReader) -> Held:
+def found_by_scan(stored: Stored, context: tuple[str, bytes]) -> Held:
+    """Return the references of a context among all of its tenant's.
+
+    After so many it ends: those that stay are garbage, which the audit finds.
+    """
+    tenant, digest = context
+    scanned = islice(stored.scan(Family.REFERENCE, tenant_prefix(tenant)), _SCANNED_MAX)
+    mine = (key for key, _ in scanned if key[-DIGEST_BYTES:] == digest)
+    return Held(frozenset(split_reference(key)[1] for key in mine), is_read=False)
+
+
+def _read(head: Head, reader: ChangeReader) -> Held:
     reach = reach_of(head, reader.bodies)
     pieces: dict[Name, tuple[Name, ...]] = {}
     items = list(dict.fromkeys(reach.items))
     for start in range(0, len(items), _ITEMS_AT_ONCE):
-        pieces.update(pieces_of(reader.bodies(items[start : start + _ITEMS_AT_ONCE])))
+        pieces.update(reader.pieces(items[start : start + _ITEMS_AT_ONCE]))
     about = () if head.about is None else (head.about,)
     parts = (piece for each in pieces.values() for piece in each)
     return Held(frozenset((*reach.structure, *reach.items, *parts, *about)), pieces)

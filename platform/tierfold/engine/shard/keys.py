@@ -18,6 +18,7 @@ Storage keys begin with the tenant (its length, then its name) except where time
 """
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tierfold.context.identity import DIGEST_BYTES
@@ -149,6 +150,15 @@ def uploaded_prefix(tenant: str, hashed: bytes) -> bytes:
 def uploaded_key(tenant: str, hashed: bytes, number: int) -> bytes:
     """Return the `meta` key that says: L4 has this block, verified."""
     return uploaded_prefix(tenant, hashed) + number.to_bytes(NUMBER_BYTES, "big")
+
+
+def hash_among(keys: Iterable[bytes], number: int) -> bytes | None:
+    """Return the hash by which L4 has a block, of its tenant's keys that say so; None without."""
+    wanted = number.to_bytes(NUMBER_BYTES, "big")
+    for key in keys:
+        if key.endswith(wanted):
+            return key[-NUMBER_BYTES - HASH_BYTES : -NUMBER_BYTES]
+    return None
 
 
 def block_stub(hashed: bytes) -> bytes:

@@ -11,11 +11,14 @@ from pathlib import Path
 from tierfold.config import Settings
 from tierfold.engine.clock import MonotonicClock, UnixClock
 from tierfold.engine.shard.assembled import OpenShard, ShardParts
+from tierfold.engine.shard.folders import settle
+from tierfold.engine.shard.keys import NEXT_BLOCK_KEY
 from tierfold.engine.shard.operations import Operation, Result
+from tierfold.engine.shard.state import FORMAT_KEY, STORE_ID_KEY, open_state
 from tierfold.engine.shard.upkeep.adopting import URL_KEY, require_nothing_left
 from tierfold.engine.shard.upkeep.packing import Pack, packed
 from tierfold.engine.working import SharedFolder
-from tierfold.errors import SetupError
+from tierfold.errors import CorruptError, SetupError
 from tierfold.ports import Batch, Family, KeyValues, Objects
 from tierfold.storage import RocksKeyValues, RocksSettings, open_objects
 
@@ -58,6 +61,7 @@ class DiskShard:
         self._is_closed = False
         self._objects: Objects | None = None
         self._folder = SharedFolder(home.shared_folder, bytes_max=settings.tiers.l1_bytes_max)
+        settle(home.folder)
         database = RocksSettings(free_bytes_min=settings.tiers.free_disk_bytes_min)
         self._values = RocksKeyValues(home.folder, settings=database)
         try:
@@ -108,13 +112,38 @@ def open_shard(home: ShardHome, *, settings: Settings, pack: Pack = packed) -> D
     return DiskShard(home, settings=settings, pack=pack)
 
 
+def require_readable(folder: Path) -> None:
+    """Raise CorruptError where a database does not open, or not what a shard begins with."""
+    values = RocksKeyValues(folder)
+    try:
+        for key in (SHARDS_KEY, URL_KEY, NEXT_BLOCK_KEY):
+            values.get(Family.META, key)
+        if values.get(Family.META, FORMAT_KEY) is not None:
+            open_state(values, new_id=b"")
+    finally:
+        values.close()
+
+
+def has_beginning(values: KeyValues) -> bool:
+    """Return whether all is there that a shard wrote first: what it follows stands beside it."""
+    try:
+        return all(values.get(Family.META, key) for key in (SHARDS_KEY, FORMAT_KEY, STORE_ID_KEY))
+    except CorruptError:
+        return False
+
+
+def note_shards(values: KeyValues, count: int) -> None:
+    """Note how many shards the store has."""
+    batch = Batch()
+    batch.put(Family.META, SHARDS_KEY, count.to_bytes(_COUNT_BYTES, "big"))
+    values.write(batch)
+
+
 def _require_count(values: KeyValues, home: ShardHome) -> None:
     """Refuse another number of shards than the store was made with: contexts would not be found."""
     stored = values.get(Family.META, SHARDS_KEY)
     if stored is None:
-        batch = Batch()
-        batch.put(Family.META, SHARDS_KEY, home.shards.to_bytes(_COUNT_BYTES, "big"))
-        values.write(batch)
+        note_shards(values, home.shards)
         return
     count = int.from_bytes(stored, "big")
     if count != home.shards:

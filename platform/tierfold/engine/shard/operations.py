@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tierfold.context.identity import ContextKey
-from tierfold.context.manifest import Change, Shape
+from tierfold.context.manifest import Change, Head, Shape
 from tierfold.context.segment import Item, Name, Segment
 from tierfold.context.stored import ContextInfo
 from tierfold.errors import TierfoldError
@@ -80,7 +80,10 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete:
-    """Remove the context from every tier and index. Answers Deleted."""
+    """Remove the context from every tier and index. Answers Deleted.
+
+    One whose head is damaged can be removed too, but not on a condition: its version is lost.
+    """
 
     context: ContextKey
     if_version: int | None = None
@@ -206,11 +209,27 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """Which state a context is in; two states of one context never share both."""
+    """Which state a context is in; two states of one context never share all of it.
+
+    Deleted and made again, it can have the same version and the same items.
+    """
 
     version: int
     chain: bytes
     items: int
+    created_ms: int
+    about: Name | None
+
+    @classmethod
+    def of(cls, head: Head) -> "Version":
+        """Return the state that a head is."""
+        return cls(
+            version=head.version,
+            chain=head.chain,
+            items=head.items,
+            created_ms=head.created_ms,
+            about=head.about,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ class Reader:
         """Return which state a context is in."""
         context = operation.context
         _, head = self._present(context.tenant, context.digest, context.id)
-        return Version(version=head.version, chain=head.chain, items=head.items)
+        return Version.of(head)
 
     def info(self, operation: GetInfo) -> ContextInfo:
         """Return a context without its items."""

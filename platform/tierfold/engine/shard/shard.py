@@ -7,6 +7,7 @@ from typing import Any, Protocol, get_args
 from tierfold.engine.shard.changing import ChangeStep
 from tierfold.engine.shard.core import Core
 from tierfold.engine.shard.counting import ReadCounts
+from tierfold.engine.shard.making import Maker
 from tierfold.engine.shard.operations import (
     Audit,
     AuditReport,
@@ -94,6 +95,7 @@ class Shard:
         self._search = search
         self._wake = wake
         self._reads = ReadCounts()
+        self._maker = Maker(core.change_parts, core.parts.committer, core.parts.values)
         self._answers: dict[type[Operation], Callable[[Any], Result]] = {
             GetVersion: core.reader.version,
             GetInfo: core.reader.info,
@@ -126,34 +128,24 @@ class Shard:
         self._core.parts.committer.close()
 
     def _change(self, operations: Sequence[Any]) -> list[Result]:
-        """Make changes in one round, each on its own."""
-        core = self._core
-        prepared = [self._prepared(operation) for operation in operations]
-        steps = [step for step in prepared if isinstance(step, ChangeStep)]
-        size_bytes = sum(step.size_bytes for step in steps)
+        """Make changes together, each on its own."""
         try:
-            outcomes = core.parts.committer.run_all(steps, size_bytes=size_bytes)
-        except TierfoldError as error:
-            outcomes = [error] * len(steps)
-        for step, outcome in zip(steps, outcomes, strict=True):
+            made = self._maker.make(operations)
+        finally:
+            self._core.parts.blocks.mend(self._core.parts.committer)
+        for step, outcome in made:
             if isinstance(outcome, BaseException) and not isinstance(outcome, TierfoldError):
                 raise outcome
-            self._tell(step, outcome)
-        made = iter(outcomes)
-        return [next(made) if isinstance(step, ChangeStep) else step for step in prepared]
-
-    def _prepared(self, operation: Changing) -> ChangeStep | TierfoldError:
-        try:
-            return ChangeStep(self._core.change_parts, operation, self._core.parts.values)
-        except TierfoldError as error:
-            return error
+            if step is not None and step.has_changed:
+                self._tell(step, outcome)
+        return [outcome for _, outcome in made]
 
     def _tell(self, step: ChangeStep, outcome: Result) -> None:
         """Let upkeep know what was changed."""
         context = step.operation.context
         if isinstance(outcome, Deleted):
             self._upkeep.was_deleted(context.tenant, context.digest)
-        elif isinstance(outcome, Changed) and not outcome.was_made_before:
+        elif isinstance(outcome, Changed):
             is_due = self._upkeep.was_changed(
                 context.tenant, context.digest, row_bytes=step.rows_bytes, leaves=step.has_left
             )

@@ -43,7 +43,7 @@ from tierfold.errors import (
     UnknownContextError,
     VersionConflictError,
 )
-from tierfold.ports import Family
+from tierfold.ports import Batch, Family
 from tierfold.storage.memory import MemoryKeyValues, MemoryObjects
 
 CHAT = [message(f"sentence {n}") for n in range(300)]
@@ -386,6 +386,47 @@ def test_a_change_that_cannot_be_prepared_is_its_own_error() -> None:
     assert isinstance(world.values, MemoryKeyValues)
     world.values.damage(Family.HEAD, head_key(TENANT, key("a").digest))
     operation = Append(context=key("b"), shape=Shape.MESSAGES, items=(CHAT[0],))
-    results = world.shard.call([Delete(context=key("a")), operation])
+    results = world.shard.call([replace(operation, context=key("a")), operation])
 
     assert [type(each) for each in results] == [CorruptError, Changed]
+
+
+@pytest.mark.parametrize("has_l4", [True, False])
+def test_a_context_with_a_damaged_head_can_be_deleted_and_made_anew(has_l4: bool) -> None:  # noqa: FBT001
+    """Its id is not lost for ever: all it referred to goes, as far as references tell."""
+    world = World(objects=MemoryObjects() if has_l4 else None)
+    world.create("a", [*CHAT[:100], LARGE], about=ABOUT, ttl_ms=1000)
+    world.create("b", CHAT[:3])
+    kept = world.references("b")
+    assert isinstance(world.values, MemoryKeyValues)
+    world.values.damage(Family.HEAD, head_key(TENANT, key("a").digest))
+    create = Create(context=key("a"), shape=Shape.MESSAGES)
+    refused = world.fails(create, CorruptError)
+    world.fails(Delete(context=key("a"), if_version=1), CorruptError)
+    world.delete("a")
+
+    assert "delete context 'a' to make it anew" in str(refused)
+    assert world.references("a") == set()
+    assert world.references("b") == kept
+    assert world.count(Family.HEAD) == world.count(Family.CATALOGUE) == 1
+    world.create("a", CHAT[:2])
+    assert world.read("a") == [body_of(each) for each in CHAT[:2]]
+    world.wall.ms += 2000
+    world.seal()
+    assert world.read("a") == [body_of(each) for each in CHAT[:2]]
+    assert world.count(Family.EXPIRY) == 0
+    assert world.findings() == []
+
+
+def test_a_head_that_cannot_be_decoded_is_damaged_too() -> None:
+    """Its checksum may be right and its content wrong."""
+    world = World()
+    world.create("a", CHAT[:3])
+    garbled = Batch()
+    garbled.put(Family.HEAD, head_key(TENANT, key("a").digest), b"\x01garbled")
+    world.values.write(garbled)
+    world.fails(replacing("a", CHAT[:1]), CorruptError)
+    world.delete("a")
+
+    assert world.references("a") == set()
+    assert world.count(Family.HEAD) == 0

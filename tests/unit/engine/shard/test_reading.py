@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.unit.engine.shard.worlds import TENANT, World, body_of, key, message, replacing
+from tests.unit.engine.shard.worlds import (
+    TENANT,
+    World,
+    body_of,
+    key,
+    keyed,
+    message,
+    replacing,
+)
 from tierfold.config import TierSettings
 from tierfold.context.handle import Handle, check_of
 from tierfold.context.manifest import NO_CHAIN, Shape, chained
@@ -131,6 +139,24 @@ def test_a_mapped_working_set_stands_in_for_the_bodies(tmp_path: Path) -> None:
     assert (Path(mapped.shared).exists(), mapped.bodies, mapped.tier) == (True, (), "L1")
     assert (plain.shared, len(plain.bodies)) == ("", 3)
     assert (read.shared, len(read.bodies)) == ("", 4)
+
+
+def test_a_list_that_is_there_already_leaves_l1_as_it_is(tmp_path: Path) -> None:
+    """An agent that sends its whole history again does not make the next reader build it."""
+    world = World(folder=SharedFolder(tmp_path / "l1", bytes_max=1 << 24))
+    world.create("a", CHAT[:3])
+    world.seal()
+    operation = ReadSince(context=key("a"), shared="o200k")
+    for _ in range(2):
+        world.get(operation, Items)
+    world.seal()
+    mapped = world.get(operation, Items).shared
+    world.replace("a", CHAT[:3])
+    world.replace("a", CHAT[:3], keyed=keyed(b"again"))
+    world.seal()
+
+    assert mapped
+    assert world.get(operation, Items).shared == mapped
 
 
 def test_the_tier_of_an_answer_is_the_lowest_that_was_read() -> None:

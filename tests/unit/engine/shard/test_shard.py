@@ -154,7 +154,7 @@ def test_a_full_disk_refuses_changes_and_goes_on_reading() -> None:
 
 
 def test_a_damaged_head_is_named() -> None:
-    """The context cannot be read, changed or deleted, and says why; others can."""
+    """The context cannot be read or changed, and says why; others can."""
     world = World()
     world.create("a", [message("one")])
     world.create("b")

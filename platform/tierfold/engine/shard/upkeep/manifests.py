@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from tierfold.compression.lossless import block_hash
 from tierfold.context.manifest import Head
-from tierfold.context.segment import Name
+from tierfold.context.segment import Name, pieces_in
 from tierfold.engine.shard.keys import block_key, stub_hash
 from tierfold.engine.shard.upkeep.bodies import StoredBodies
-from tierfold.engine.shard.upkeep.reach import pieces_of, structure
+from tierfold.engine.shard.upkeep.reach import structure
 from tierfold.errors import CorruptError
 from tierfold.ports import Family, KeyValues
 
@@ -82,4 +82,4 @@ class Manifests:
 
     def _pieces_among(self, tenant: str, items: Sequence[Name]) -> Iterator[Name]:
         for item in items:
-            yield from pieces_of(self._bodies.body(tenant, item))
+            yield from pieces_in(self._bodies.body(tenant, item))

@@ -3,14 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from tierfold.context.manifest import Head, Spine
-from tierfold.context.segment import Name, SegmentKind, names_in
+from tierfold.context.segment import Name, names_in, pieces_in
 
 Read = Callable[[Name], bytes]  # the body of a name
-
-
-def pieces_of(body: bytes) -> tuple[Name, ...]:
-    """Return the names of an item's pieces; most items have none."""
-    return names_in(body[1:]) if body[0] == SegmentKind.SPLIT else ()
 
 
 def structure(head: Head, read: Read) -> Iterator[tuple[Name, Sequence[Name]]]:
@@ -46,7 +41,7 @@ def reachable(head: Head, read: Read) -> Iterator[Name]:
 def _items(items: Sequence[Name], read: Read) -> Iterator[Name]:
     for item in items:
         yield item
-        yield from pieces_of(read(item))
+        yield from pieces_in(read(item))
 
 
 def newest_first(head: Head, read: Read) -> Iterator[Sequence[Name]]:

@@ -9,16 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tierfold.compression.lossless import block_hash
-from tierfold.context.manifest import Head
 from tierfold.engine.shard.blocks import ObjectSource
 from tierfold.engine.shard.keys import (
-    HASH_BYTES,
     NEXT_BLOCK_KEY,
     NUMBER_BYTES,
     STORE_FORMAT,
     UPLOADED,
     Place,
-    head_key,
     outbox_block_key,
     outbox_context_key,
     split_outbox,
@@ -69,7 +66,7 @@ def recover(
         _take_from_l4(objects, values, survivors, recovered, is_ours)
     _tell(recovered, survivors)
     _forget_notes(values, survivors)
-    if source is not None:
+    if _sound(values, URL_KEY) is not None:
         _ask_again(values, source)
     values.drop(Family.SEARCH)  # a cache; it cannot know what it has lost
     return recovered
@@ -157,7 +154,7 @@ def _forget_notes(values: KeyValues, survivors: Survivors) -> None:
     values.write(batch)
 
 
-def _ask_again(values: KeyValues, source: ObjectSource) -> None:
+def _ask_again(values: KeyValues, source: ObjectSource | None) -> None:
     """Let L4 follow from the beginning: what it has is not put twice."""
     batch = Batch()
     for key, value in sweep(values, Family.BLOCK):
@@ -166,7 +163,7 @@ def _ask_again(values: KeyValues, source: ObjectSource) -> None:
         hashed = None if isinstance(value, CorruptError) else stub_hash(value)
         if hashed is None:
             batch.put(Family.OUTBOX, outbox_block_key(tenant, number), b"")
-        else:
+        elif source is not None:
             _note_stub(batch, source, tenant, number, hashed)
         _write_full(values, batch)
     for key, _ in sweep(values, Family.HEAD):
@@ -188,10 +185,9 @@ def _hashes(values: KeyValues) -> dict[tuple[str, bytes], int]:
     """Return the numbers of the blocks that are here, so that none is stored twice."""
     found: dict[tuple[str, bytes], int] = {}
     for key, value in sweep(values, Family.BLOCK):
-        if not isinstance(value, CorruptError):
+        if not isinstance(value, CorruptError) and stub_hash(value) is None:
             tenant, rest = split_tenant(key)
-            hashed = stub_hash(value) or block_hash(value)[:HASH_BYTES]
-            found[tenant, hashed] = _number(rest)
+            found[tenant, block_hash(value)] = _number(rest)
     return found
 
 

@@ -9,7 +9,6 @@ from tierfold.engine.shard.blocks import ObjectSource
 from tierfold.engine.shard.keys import (
     Place,
     head_key,
-    name_prefix,
     outbox_context_key,
     reference_key,
     split_reference,
@@ -33,6 +32,8 @@ class Survivors:
         self._values = values
         self._bodies = StoredBodies(values, Dictionaries(values).codec_of, source=source)
         self._ids: dict[_Context, str] = {}
+        self._versions: dict[_Context, int] = {}  # as the heads say
+        self._places: dict[Name, Place] = {}  # of one tenant; empty until it is needed
         self.whole: set[_Context] = set()
         self.torn: dict[_Context, bool] = {}  # and whether they have a head
 
@@ -40,16 +41,12 @@ class Survivors:
         """Read everything; write references that are lost though their bodies are here."""
         self._note_traces()
         for tenant in list(tenants(self._values, Family.HEAD)):
-            places: dict[Name, Place] | None = None
+            self._places.clear()
             for digest, head in self._heads(tenant):
-                if head is not None and not self._is_whole(tenant, digest, head):
-                    places = self._places(tenant) if places is None else places
-                    if not self._is_mended(tenant, digest, head, places):
-                        head = None
-                if head is None:
-                    self.torn[tenant, digest] = True
-                else:
-                    self._found_whole(tenant, digest)
+                self.torn[tenant, digest] = True
+                if head is not None:
+                    self._look_at(tenant, digest, head)
+        self._places.clear()
 
     def is_deleted(self, tenant: str, digest: bytes) -> bool:
         """Whether a context was deleted here and L4 has not followed yet."""
@@ -58,16 +55,26 @@ class Survivors:
         return _value(self._values, Family.OUTBOX, outbox_context_key(tenant, digest)) == b""
 
     def found(self, tenant: str, digest: bytes) -> str:
-        """Note that a context is whole now; returns its name."""
+        """Note that a context came back from L4; returns its name, and what is older with it."""
         stored = self._values.get(Family.HEAD, head_key(tenant, digest))
-        if stored is not None:
-            self._ids[tenant, digest] = Head.decode(stored).id
+        assert stored is not None
+        head = Head.decode(stored)
+        self._ids[tenant, digest] = head.id
         self._found_whole(tenant, digest)
-        return self.name(tenant, digest)
+        had = self._versions.get((tenant, digest), 0)
+        name = self.name(tenant, digest)
+        if had <= head.version:
+            return name
+        return f"{name} (version {head.version}: {had} is damaged)"
 
     def name(self, tenant: str, digest: bytes) -> str:
         """Return what to call a context: by its id where any trace of that is left."""
         return f"{tenant}/{self._ids.get((tenant, digest), digest.hex())}"
+
+    def _look_at(self, tenant: str, digest: bytes, head: Head) -> None:
+        self._versions[tenant, digest] = head.version
+        if self._is_whole(tenant, digest, head) or self._is_mended(tenant, digest, head):
+            self._found_whole(tenant, digest)
 
     def _found_whole(self, tenant: str, digest: bytes) -> None:
         self.torn.pop((tenant, digest), None)
@@ -107,17 +114,14 @@ class Survivors:
         except CorruptError:
             return False
 
-    def _places(self, tenant: str) -> dict[Name, Place]:
-        """Return where the tenant's bodies are, by what they are."""
-        places: dict[Name, Place] = {}
+    def _find_places(self, tenant: str) -> None:
+        """Find out where the tenant's bodies are, by what they are."""
         for key, _ in sweep(self._values, Family.BLOCK, tenant_prefix(tenant)):
             number = int.from_bytes(split_tenant(key)[1], "big")
             for entry, name in enumerate(self._names(tenant, number)):
-                places.setdefault(name, Place(number, entry))
-        for key, value in sweep(self._values, Family.BODY, tenant_prefix(tenant)):
-            if not isinstance(value, CorruptError):
-                places.setdefault(Name(split_tenant(key)[1]), Place())
-        return places
+                self._places.setdefault(name, Place(number, entry))
+        for key, _ in sweep(self._values, Family.BODY, tenant_prefix(tenant)):
+            self._places.setdefault(Name(split_tenant(key)[1]), Place())
 
     def _names(self, tenant: str, number: int) -> list[Name]:
         try:
@@ -128,27 +132,30 @@ class Survivors:
             return []
         return [name_of(block.entry(entry)) for entry in range(len(block))]
 
-    def _is_mended(self, tenant: str, digest: bytes, head: Head, places: dict[Name, Place]) -> bool:
+    def _is_mended(self, tenant: str, digest: bytes, head: Head) -> bool:
         """Refer to the bodies where they are; returns whether that makes the context whole."""
-
-        def read(name: Name) -> bytes:
-            place = places.get(name)
-            body = None if place is None else self._body(tenant, name, place)
-            if body is None or name_of(body) != name:
-                raise CorruptError(what=f"segment {name.hex()}", problem="it is lost")
-            return body
-
+        if not self._places:
+            self._find_places(tenant)
         try:
-            names = dict.fromkeys(reachable(head, read))
+            names = dict.fromkeys(reachable(head, lambda name: self._placed(tenant, name)))
             for name in names:
-                read(name)
+                self._placed(tenant, name)
         except CorruptError:
             return False
         batch = Batch()
         for name in names:
-            batch.put(Family.REFERENCE, reference_key(tenant, name, digest), places[name].encode())
+            key = reference_key(tenant, name, digest)
+            batch.put(Family.REFERENCE, key, self._places[name].encode())
         self._values.write(batch)
         return True
+
+    def _placed(self, tenant: str, name: Name) -> bytes:
+        """Return a body that was found without a reference."""
+        place = self._places.get(name)
+        body = None if place is None else self._body(tenant, name, place)
+        if body is None or name_of(body) != name:
+            raise CorruptError(what=f"segment {name.hex()}", problem="it is lost")
+        return body
 
     def _body(self, tenant: str, name: Name, place: Place) -> bytes | None:
         if place.block is None:

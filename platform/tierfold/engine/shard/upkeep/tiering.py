@@ -1,6 +1,6 @@
 """L1 and L2: carries out what `memory.Tiers` decides, behind the requests' back."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -68,6 +68,8 @@ class Tiering:
         self._deletions: deque[Key] = deque(maxlen=READS_WAITING_MAX)
         self._held: dict[Key, set[int]] = {}  # blocks in L2 by context
         self._tokenizers: dict[Key, Tokenizer] = {}
+        self._mapped: dict[Key, set[int]] = {}  # blocks that contexts in L1 were built from
+        self._above: Counter[tuple[str, int]] = Counter()  # how many of those need a block
 
     def was_read(self, read: WasRead) -> None:
         """Note a read; costs next to nothing."""
@@ -103,6 +105,13 @@ class Tiering:
         if level is Level.L2:
             return self._blocks.size_bytes
         return 0 if self._folder is None else self._folder.size_bytes()
+
+    def is_above(self, tenant: str, number: int) -> bool:
+        """Whether a block lies in L2, or a context that was read through it in L1.
+
+        Of what the process before mapped it is not known.
+        """
+        return self._above[tenant, number] > 0 or self._blocks.size_of(tenant, number) > 0
 
     def adopt(self, contexts: Mapping[bytes, tuple[str, ContextInfo]]) -> None:
         """Take over the files of the process before, by digest; old versions and strangers go."""
@@ -180,9 +189,22 @@ class Tiering:
             self._tiers.demoted(key, self._in_l2(key))  # it does not fit: not again at once
             return
         self._tiers.promoted(key, path.stat().st_size)
+        self._note_mapped(key)
         self._evict_blocks(key)
 
+    def _note_mapped(self, key: Key) -> None:
+        self._forget_mapped(key)
+        numbers = self._mapped[key] = set(self._held.get(key, ()))
+        self._above.update((key[0], number) for number in numbers)
+
+    def _forget_mapped(self, key: Key) -> None:
+        for number in self._mapped.pop(key, ()):
+            self._above[key[0], number] -= 1
+            if not self._above[key[0], number]:
+                del self._above[key[0], number]
+
     def _remove_file(self, key: Key) -> None:
+        self._forget_mapped(key)
         if self._folder is not None:
             self._folder.remove(key[1])
 
@@ -194,6 +216,7 @@ class Tiering:
             self._blocks.evict(key[0], number)
 
     def _forget(self, key: Key) -> None:
+        self._forget_mapped(key)
         self._tiers.left(key)
         self._held.pop(key, None)
         self._tokenizers.pop(key, None)

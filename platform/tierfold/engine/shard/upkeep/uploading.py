@@ -5,48 +5,42 @@ tenant that was waiting at the beginning of a pass is up are its blocks deleted 
 at that time, so that no manifest in L4 ever names a block that is not there.
 """
 
-from collections import OrderedDict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
-from tierfold.compression.lossless import block_hash
-from tierfold.compression.lossless.dictionaries import TRAINED_ID_BYTES
 from tierfold.context.manifest import Head
 from tierfold.engine.shard.blocks import ObjectSource
-from tierfold.engine.shard.keys import (
-    block_key,
-    head_key,
-    outbox_block_key,
-    outbox_context_key,
-    outbox_unneeded_key,
-    split_outbox,
-    stub_hash,
-    tenant_prefix,
-    uploaded_key,
-    uploaded_prefix,
-)
-from tierfold.engine.shard.objects import (
-    block_object,
-    dictionary_object,
-    manifest_object,
-    manifests_folder,
-    split_manifest,
-)
+from tierfold.engine.shard.keys import head_key, outbox_context_key, split_outbox
 from tierfold.engine.shard.upkeep.archived import ArchivedManifest
+from tierfold.engine.shard.upkeep.block_upload import BlockUpload
 from tierfold.engine.shard.upkeep.bodies import StoredBodies
+from tierfold.engine.shard.upkeep.manifest_upload import ManifestUpload, NewState
 from tierfold.engine.shard.upkeep.manifests import Manifests, Needs
 from tierfold.engine.shard.upkeep.sealing import Sealer
 from tierfold.engine.shard.upkeep.steps import Commits
-from tierfold.engine.shard.upkeep.sweeping import one_by_one
+from tierfold.engine.shard.upkeep.sweeping import sweep
+from tierfold.engine.shard.upkeep.together import require_all
 from tierfold.engine.shard.view import Stored
-from tierfold.errors import CorruptError, ObjectStoreError
+from tierfold.errors import CorruptError
 from tierfold.ports import Batch, Family, KeyValues
 
-NUMBERS_REMEMBERED = 65_536  # last manifest of a context: else its folder is listed
 UNNEEDED_PER_PASS = 4096
-_SIZE_BYTES = 4
-_TRIES = 3  # seals and puts of one context before it is left for the next pass
+KEYS_AT_ONCE = 32  # of the outbox: 2 MB of blocks
+_TRIES = 3  # seals and puts of contexts before they are left for the next pass
+
+_Context = tuple[str, bytes]  # tenant and digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """A context on the outbox, as it was when it was looked at."""
+
+    context: _Context
+    mark: bytes
+    stored: bytes | None = field(repr=False)  # its head; None: it is deleted
+    needs: Needs | None = field(default=None, repr=False)  # None: it changed meanwhile
 
 
 class Uploader:
@@ -63,209 +57,162 @@ class Uploader:
     ) -> None:
         self._values = values
         self._commits = commits
-        self._bodies = bodies
         self._sealer = sealer
-        self._objects = source.objects
         self._owner = source.owner
-        self._manifests = Manifests(values, bodies)
-        self._numbers: OrderedDict[tuple[str, bytes], int] = OrderedDict()
-        self._dictionaries: set[tuple[str, bytes]] = set()  # known to be in L4
+        self._needs = Manifests(values, bodies)
+        self._blocks = BlockUpload(values=values, commits=commits, bodies=bodies, source=source)
+        self._manifests = ManifestUpload(source.objects)
 
     def one_pass(self) -> Iterator[None]:
-        """Work off what the outbox holds now; pauses after every object."""
-        unneeded = list(islice(self._keys(b"u"), UNNEEDED_PER_PASS))
+        """Work off what the outbox holds now; pauses after every few objects."""
+        unneeded = [
+            key for key, _ in islice(sweep(self._values, Family.OUTBOX, b"u"), UNNEEDED_PER_PASS)
+        ]
         behind: set[str] = set()  # tenants of which L4 still has an old manifest
-        for key in self._keys(b"b"):
-            _, tenant, number = split_outbox(key)
-            try:
-                self._put_block(tenant, int.from_bytes(number, "big"))
-            except CorruptError:
-                behind.add(tenant)  # it waits until it is mended; the audit names it
+        for keys in self._runs(b"b"):
+            behind |= self._blocks.put(map(_block, keys))
             yield
-        for key in self._keys(b"c"):
-            _, tenant, digest = split_outbox(key)
-            if not self._is_followed(tenant, digest):
-                behind.add(tenant)
+        for keys in self._runs(b"c"):
+            behind |= self._follow([split_outbox(key)[1:] for key in keys])
             yield
         yield from self._delete_unneeded(unneeded, behind)
 
     def _delete_unneeded(self, unneeded: Sequence[bytes], behind: Container[str]) -> Iterator[None]:
         """Delete blocks and dictionaries of the tenants whose manifests are all up."""
-        for key in unneeded:
-            _, tenant, hashed = split_outbox(key)
-            if tenant not in behind:
-                self._delete_block(tenant, hashed)
+        for keys in _cut(key for key in unneeded if _tenant(key) not in behind):
+            self._blocks.delete_blocks(keys)
+            yield
+        for run in self._runs(b"d"):
+            keys = [key for key in run if _tenant(key) not in behind]
+            if keys:
+                self._blocks.delete_dictionaries(keys)
                 yield
-        for key in self._keys(b"d"):
-            if split_outbox(key)[1] not in behind:
-                self._delete_dictionary(key)
-                yield
 
-    def _is_followed(self, tenant: str, digest: bytes) -> bool:
-        try:
-            return self._follow_context(tenant, digest)
-        except CorruptError:
-            return False  # as above
+    def _runs(self, kind: bytes) -> Iterator[list[bytes]]:
+        """Yield the outbox keys of one kind, a few at a time, read when those before are done."""
+        after = b""
+        while keys := self._next(kind, after):
+            yield keys
+            after = keys[-1]
 
-    def _keys(self, kind: bytes) -> Iterator[bytes]:
-        """Yield the outbox keys of one kind, each read when the one before is done."""
-        for key, _ in one_by_one(self._values, Family.OUTBOX, kind):
-            yield key
+    def _next(self, kind: bytes, after: bytes) -> list[bytes]:
+        swept = sweep(self._values, Family.OUTBOX, kind, after=after)
+        return [key for key, _ in islice(swept, KEYS_AT_ONCE)]
 
-    def _put_block(self, tenant: str, number: int) -> bytes | None:
-        """Put a block and note it; returns its hash, None for one that is gone."""
-        value = self._values.get(Family.BLOCK, block_key(tenant, number))
-        if value is None or stub_hash(value) is not None:
-            outbox = outbox_block_key(tenant, number)
-            self._commits.run(lambda _, batch: batch.delete(Family.OUTBOX, outbox))
-            return value and stub_hash(value)
-        self._put_dictionary(tenant, self._bodies.codec_of(tenant).dictionary_of(value))
-        hashed = block_hash(value)
-        self._objects.put_new(block_object(tenant, self._owner, hashed), value)
-        is_there = self._commits.run(
-            partial(_block_is_up, block=(tenant, number), hashed=hashed, size_bytes=len(value))
-        )
-        return hashed if is_there else None
-
-    def _put_dictionary(self, tenant: str, dictionary: bytes | None) -> None:
-        """Put what a block needs to be read, where that is not certain to be there."""
-        if dictionary is None or len(dictionary) != TRAINED_ID_BYTES:
-            return
-        if (tenant, dictionary) in self._dictionaries:
-            return
-        stored = self._values.get(Family.DICTIONARY, tenant_prefix(tenant) + dictionary)
-        if stored is not None:
-            self._objects.put_new(dictionary_object(tenant, self._owner, dictionary), stored)
-            self._dictionaries.add((tenant, dictionary))
-
-    def _follow_context(self, tenant: str, digest: bytes) -> bool:
-        """Bring L4 to the state of a context; returns False where that has to wait."""
-        key = outbox_context_key(tenant, digest)
+    def _follow(self, contexts: Sequence[_Context]) -> set[str]:
+        """Bring L4 to the state of contexts; returns the tenants of those that have to wait."""
+        behind: set[str] = set()
         for _ in range(_TRIES):
-            mark = self._values.get(Family.OUTBOX, key)
-            stored = self._values.get(Family.HEAD, head_key(tenant, digest))
-            if mark is None:
-                return True
-            if stored is None:
-                self._delete_manifests(tenant, digest)
-            elif not self._is_put(tenant, digest, stored):
-                continue
-            if self._taken_off((tenant, digest), mark, stored):
-                return True
-        return False
+            looked = [self._looked_at(context, behind) for context in contexts]
+            again = self._put([each for each in looked if each is not None])
+            contexts = [each.context for each in again]
+            if not contexts:
+                break
+        return behind | {tenant for tenant, _ in contexts}
 
-    def _taken_off(self, context: tuple[str, bytes], mark: bytes, stored: bytes | None) -> bool:
-        """Take a context off the outbox if it is still what was put."""
-        return self._commits.run(lambda view, batch: _followed(view, batch, context, mark, stored))
-
-    def _is_put(self, tenant: str, digest: bytes, stored: bytes) -> bool:
-        """Put a context as it was; returns False where it is another already."""
+    def _looked_at(self, context: _Context, behind: set[str]) -> _Waiting | None:
+        """Return a context and what it needs; None for one with which nothing is to be done."""
         try:
-            return self._put_context(tenant, digest, stored)
+            mark = self._values.get(Family.OUTBOX, outbox_context_key(*context))
+            if mark is None:
+                return None
+            stored = self._values.get(Family.HEAD, head_key(*context))
+            waiting = _Waiting(context=context, mark=mark, stored=stored)
+            return waiting if stored is None else self._with_needs(waiting, stored)
         except CorruptError:
-            if self._values.get(Family.HEAD, head_key(tenant, digest)) == stored:
+            behind.add(context[0])  # it waits until it is mended; the audit names it
+            return None
+
+    def _with_needs(self, waiting: _Waiting, stored: bytes) -> _Waiting:
+        """Return a context with its blocks, rows sealed; raises CorruptError if it is damaged."""
+        tenant = waiting.context[0]
+        try:
+            needs = self._needs.needs(tenant, Head.decode(stored))
+            if needs.rows:
+                for _ in self._sealer.seal_names(tenant, needs.rows):
+                    pass
+                needs = self._needs.needs(tenant, Head.decode(stored))
+        except CorruptError:
+            if self._values.get(Family.HEAD, head_key(*waiting.context)) == stored:
                 raise
-            return False  # what it needed went while it was read
+            return replace(waiting, needs=None)  # what it needed went while it was read
+        return replace(waiting, needs=needs)
 
-    def _put_context(self, tenant: str, digest: bytes, stored: bytes) -> bool:
-        """Put a context's blocks and its manifest; returns False where it changed meanwhile."""
-        needs = self._manifests.needs(tenant, Head.decode(stored))
-        if needs.rows:
-            for _ in self._sealer.seal_names(tenant, needs.rows):
-                pass
-            return False
-        hashes = self._uploaded(tenant, needs)
-        if hashes is None:
-            return False
-        manifest = ArchivedManifest(owner=self._owner, head=stored, blocks=hashes)
-        self._put_manifest(tenant, digest, manifest.encode())
-        return True
+    def _put(self, waiting: Sequence[_Waiting]) -> list[_Waiting]:
+        """Put blocks, then manifests; returns the contexts that changed meanwhile."""
+        self._blocks.put(self._missing(waiting))
+        ready = [(each, self._state(each)) for each in waiting]
+        states = [state for _, state in ready if state is not None]
+        failures = self._manifests.put(states)
+        failed = {
+            (state.tenant, state.digest)
+            for state, failure in zip(states, failures, strict=True)
+            if failure is not None
+        }
+        put = [each for each, state in ready if state and each.context not in failed]
+        followed = self._commits.run(partial(_followed, waiting=put)) if put else set()
+        require_all(failures)
+        return [each for each in waiting if each.context not in followed]
 
-    def _uploaded(self, tenant: str, needs: Needs) -> tuple[bytes, ...] | None:
-        """Return the hashes of all blocks, which are in L4 then; None where one is gone."""
-        hashes = []
-        for number in needs.blocks:
-            hashed = self._manifests.hash_of(tenant, number)
+    def _missing(self, waiting: Sequence[_Waiting]) -> Iterator[tuple[str, int]]:
+        """Yield the blocks that these contexts need and L4 has not, as far as is noted."""
+        seen: set[tuple[str, int]] = set()
+        for each in waiting:
+            tenant = each.context[0]
+            for number in () if each.needs is None else each.needs.blocks:
+                if (tenant, number) not in seen and self._hash_in_l4(tenant, number) is None:
+                    yield tenant, number
+                seen.add((tenant, number))
+
+    def _state(self, waiting: _Waiting) -> NewState | None:
+        """Return what L4 shall have; None where something that is needed is not there."""
+        tenant, digest = waiting.context
+        if waiting.stored is None:
+            return NewState(tenant=tenant, digest=digest, manifest=None)
+        if waiting.needs is None or waiting.needs.rows:
+            return None
+        hashes: dict[bytes, None] = {}
+        for number in waiting.needs.blocks:
+            hashed = self._hash_in_l4(tenant, number)
             if hashed is None:
                 return None
-            if self._values.get(Family.META, uploaded_key(tenant, hashed, number)) is None:
-                hashed = self._put_block(tenant, number)
-                if hashed is None:
-                    return None
-            hashes.append(hashed)
-        return tuple(dict.fromkeys(hashes))
+            hashes[hashed] = None
+        manifest = ArchivedManifest(owner=self._owner, head=waiting.stored, blocks=tuple(hashes))
+        return NewState(tenant=tenant, digest=digest, manifest=manifest.encode())
 
-    def _put_manifest(self, tenant: str, digest: bytes, data: bytes) -> None:
-        """Put the next manifest, then delete those before it."""
-        context = (tenant, digest)
-        last = self._numbers.pop(context, None)
-        for _ in range(_TRIES):
-            older = [] if last is None else [manifest_object(tenant, digest, last)]
-            if last is None:
-                older = list(self._objects.keys(manifests_folder(tenant, digest)))
-                last = max((_number(key) for key in older), default=0)
-            if self._objects.put_new(manifest_object(tenant, digest, last + 1), data):
-                self._numbers[context] = last + 1
-                break
-            last = None  # somebody put it before us: look again
-        else:
-            problem = f"another store puts manifests of context {digest.hex()} there"
-            raise ObjectStoreError(url=self._objects.url, problem=problem)
-        if len(self._numbers) > NUMBERS_REMEMBERED:
-            self._numbers.popitem(last=False)
-        if older:
-            self._objects.delete(older)
-
-    def _delete_manifests(self, tenant: str, digest: bytes) -> None:
-        self._numbers.pop((tenant, digest), None)
-        keys = list(self._objects.keys(manifests_folder(tenant, digest)))
-        if keys:
-            self._objects.delete(keys)
-
-    def _delete_dictionary(self, key: bytes) -> None:
-        """Delete a dictionary's object, unless an equal one was trained again."""
-        _, tenant, dictionary = split_outbox(key)
-        if self._values.get(Family.DICTIONARY, tenant_prefix(tenant) + dictionary) is None:
-            self._objects.delete([dictionary_object(tenant, self._owner, dictionary)])
-            self._dictionaries.discard((tenant, dictionary))
-        self._commits.run(lambda _, batch: batch.delete(Family.OUTBOX, key))
-
-    def _delete_block(self, tenant: str, hashed: bytes) -> None:
-        """Delete a block's object, unless a block with the same bytes is here again."""
-        prefix = uploaded_prefix(tenant, hashed)
-        if next(self._values.scan(Family.META, prefix), None) is None:
-            self._objects.delete([block_object(tenant, self._owner, hashed)])
-        key = outbox_unneeded_key(tenant, hashed)
-        self._commits.run(lambda _, batch: batch.delete(Family.OUTBOX, key))
+    def _hash_in_l4(self, tenant: str, number: int) -> bytes | None:
+        """Return the hash of a block that L4 has; None for one that it has not, or that is gone."""
+        try:
+            hashed = self._needs.hash_of(tenant, number)
+            if hashed is not None and self._blocks.is_up(tenant, number, hashed):
+                return hashed
+        except CorruptError:
+            pass
+        return None
 
 
-def _number(key: str) -> int:
-    manifest = split_manifest(key)
-    return 0 if manifest is None else manifest[2]
+def _block(key: bytes) -> tuple[str, int]:
+    _, tenant, number = split_outbox(key)
+    return tenant, int.from_bytes(number, "big")
 
 
-def _block_is_up(
-    view: Stored, batch: Batch, *, block: tuple[str, int], hashed: bytes, size_bytes: int
-) -> bool:
-    """Note that L4 has a block; where the block was dropped meanwhile, that it shall not."""
-    tenant, number = block
-    batch.delete(Family.OUTBOX, outbox_block_key(tenant, number))
-    if view.get(Family.BLOCK, block_key(tenant, number)) is None:
-        batch.put(Family.OUTBOX, outbox_unneeded_key(tenant, hashed), b"")
-        return False
-    size = size_bytes.to_bytes(_SIZE_BYTES, "big")
-    batch.put(Family.META, uploaded_key(tenant, hashed, number), size)
-    return True
+def _tenant(key: bytes) -> str:
+    return split_outbox(key)[1]
 
 
-def _followed(
-    view: Stored, batch: Batch, context: tuple[str, bytes], mark: bytes, stored: bytes | None
-) -> bool:
-    tenant, digest = context
-    key = outbox_context_key(tenant, digest)
-    if view.get(Family.OUTBOX, key) != mark:
-        return False
-    if view.get(Family.HEAD, head_key(tenant, digest)) != stored:
-        return False
-    batch.delete(Family.OUTBOX, key)
-    return True
+def _cut(keys: Iterable[bytes]) -> Iterator[list[bytes]]:
+    left = iter(keys)
+    while run := list(islice(left, KEYS_AT_ONCE)):
+        yield run
+
+
+def _followed(view: Stored, batch: Batch, *, waiting: Sequence[_Waiting]) -> set[_Context]:
+    """Take contexts off the outbox that still are what was put; returns those."""
+    followed = set()
+    for each in waiting:
+        key = outbox_context_key(*each.context)
+        is_marked = view.get(Family.OUTBOX, key) == each.mark
+        if is_marked and view.get(Family.HEAD, head_key(*each.context)) == each.stored:
+            batch.delete(Family.OUTBOX, key)
+            followed.add(each.context)
+    return followed

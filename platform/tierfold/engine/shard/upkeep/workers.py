@@ -71,6 +71,7 @@ def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
     values, commits, source = parts.values, parts.commits, parts.source
     codec_of = parts.dictionaries.codec_of
     bodies = StoredBodies(values, codec_of, source=source)
+    tiering = _tiering(parts)
     mover = Mover(commits, has_l4=source is not None, dropped=parts.blocks.evict)
     sealer = Sealer(
         values=values,
@@ -101,9 +102,9 @@ def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
         trainer=Trainer(
             values=values, commits=commits, dictionaries=parts.dictionaries, source=source
         ),
-        tiering=_tiering(parts),
+        tiering=tiering,
         uploader=_uploader(parts, bodies, sealer),
-        eviction=_eviction(parts),
+        eviction=_eviction(parts, tiering),
     )
 
 
@@ -134,7 +135,7 @@ def _uploader(parts: UpkeepParts, bodies: StoredBodies, sealer: Sealer) -> Uploa
     )
 
 
-def _eviction(parts: UpkeepParts) -> DiskEviction | None:
+def _eviction(parts: UpkeepParts, tiering: Tiering) -> DiskEviction | None:
     if parts.source is None:
         return None
     return DiskEviction(
@@ -142,5 +143,5 @@ def _eviction(parts: UpkeepParts) -> DiskEviction | None:
         commits=parts.commits,
         source=parts.source,
         settings=parts.settings.tiers,
-        is_above=lambda tenant, number: parts.blocks.size_of(tenant, number) > 0,
+        is_above=tiering.is_above,
     )

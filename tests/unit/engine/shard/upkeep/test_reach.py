@@ -1,6 +1,6 @@
 from tierfold.context.manifest import BRANCH_PAGES, PAGE_NAMES, Head, Shape, Spine, grown
-from tierfold.context.segment import Name, SegmentKind, item, name_of, segment
-from tierfold.engine.shard.upkeep.reach import newest_first, pieces_of, reachable, structure
+from tierfold.context.segment import Name, SegmentKind, item, name_of, pieces_in, segment
+from tierfold.engine.shard.upkeep.reach import newest_first, reachable, structure
 
 COUNT = PAGE_NAMES * BRANCH_PAGES + PAGE_NAMES * 3 + 7
 ITEMS = [segment(SegmentKind.TEXT, b"%d" % n) for n in range(COUNT)]
@@ -40,5 +40,5 @@ def test_pieces_are_reached_through_their_item() -> None:
     ).head
 
     assert set(reachable(head, bodies.__getitem__)) == set(bodies)
-    assert pieces_of(b"\x03text") == ()
+    assert pieces_in(b"\x03text") == ()
     assert list(reachable(Head(id="b", shape=Shape.TEXT), dict[Name, bytes]().__getitem__)) == []

@@ -177,3 +177,20 @@ def test_a_context_deleted_while_it_is_built_leaves_nothing(
 
     assert list(world.shared.files()) == []
     assert world.upkeep.problems == {}
+
+
+def test_blocks_of_contexts_in_l1_lie_above_the_disk(tmp_path: Path) -> None:
+    """A full disk lets go of them first, until the context leaves L1 or changes."""
+    world = a_world(tmp_path / "l1")
+    tiering = world.upkeep._tiering  # noqa: SLF001  # the disk's eviction asks it
+    assert not tiering.is_above(TENANT, 0)
+    read(world, is_mapped=False)
+    assert tiering.is_above(TENANT, 0)
+    read(world)
+    read(world)
+    assert world.blocks.size_of(TENANT, 0) == 0
+    assert tiering.is_above(TENANT, 0)
+    world.put("a", CHAT[:5])
+    world.idle(1000)
+
+    assert not tiering.is_above(TENANT, 0)

@@ -1,3 +1,5 @@
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -13,8 +15,9 @@ from tierfold.engine.shard.objects import (
     tenant_of,
 )
 from tierfold.engine.shard.upkeep.archived import ArchivedManifest
-from tierfold.errors import SetupError
-from tierfold.ports import Family
+from tierfold.engine.shard.upkeep.together import CALLS_AT_ONCE
+from tierfold.errors import ObjectStoreError, SetupError
+from tierfold.ports import Batch, Family
 from tierfold.storage.faults import FaultyObjects
 from tierfold.storage.memory import MemoryKeyValues, MemoryObjects
 
@@ -286,6 +289,91 @@ def test_blocks_only_l4_has_keep_the_store_with_it() -> None:
 
     with pytest.raises(SetupError, match="memory://"):
         elsewhere.upkeep.begin()
+
+
+class Counted(FaultyObjects):
+    """An object store that notes how many puts are under way at once, and fails some."""
+
+    def __init__(self, refused: str = "nothing") -> None:
+        super().__init__(MemoryObjects())
+        self.refused = refused
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def put_new(self, key: str, body: bytes) -> bool:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(0.002)
+        try:
+            if self.refused in key:
+                raise ObjectStoreError(url=self.url, problem="it refuses this one")
+            return super().put_new(key, body)
+        finally:
+            with self._lock:
+                self._now -= 1
+
+
+def test_several_objects_are_on_their_way_at_once() -> None:
+    """L4 follows as fast as it takes puts side by side, and not more of them than that."""
+    objects = Counted()
+    world = World(objects=objects)
+    for number in range(40):
+        world.put(f"c{number}", CHAT[number : number + 3])
+    writes = counted_writes(world)
+    assert world.upkeep.flush()
+
+    assert 1 < objects.most <= CALLS_AT_ONCE
+    assert len(world.objects_with("/contexts/")) == 40
+    assert needed(world) == present(world)
+    assert len(writes) < 20  # noted together
+
+
+def test_what_arrived_beside_a_failure_is_noted() -> None:
+    """A pass that fails has not to put again what L4 has."""
+    digest = ContextKey(TENANT, "c3").digest
+    objects = Counted(refused=digest.hex())
+    world = World(objects=objects)
+    for number in range(10):
+        world.put(f"c{number}", CHAT[number : number + 3])
+
+    assert not world.upkeep.flush()
+    assert "refuses" in world.upkeep.report().object_store_problem
+    assert world.upkeep.report().backlog_contexts == 1
+    objects.refused = "nothing"
+    assert world.upkeep.flush()
+    assert len(world.objects_with("/contexts/")) == 10
+
+
+def test_blocks_that_arrived_beside_a_failure_are_noted() -> None:
+    """Only the block that failed is left to do; no manifest names it meanwhile."""
+    objects = Counted()
+    world = World(objects=objects)
+    for tenant in ("one", "two", "three"):
+        world.put("a", CHAT[:3], tenant=tenant)
+    world.sealed()
+    objects.refused = "two/blocks"
+
+    assert not world.upkeep.flush()
+    assert world.upkeep.report().backlog_blocks == 1
+    assert world.objects_with("/contexts/") == []
+    objects.refused = "nothing"
+    assert world.upkeep.flush()
+    assert needed(world) == present(world)
+
+
+def counted_writes(world: World) -> list[int]:
+    """Note the size of every batch from now on."""
+    writes: list[int] = []
+    write = world.values.write
+
+    def counted(batch: Batch, *, durable: bool = True) -> None:
+        writes.append(len(batch))
+        write(batch, durable=durable)
+
+    world.values.write = counted  # type: ignore[method-assign]  # called in its place
+    return writes
 
 
 class Renamed(FaultyObjects):

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from tierfold.context.manifest import Head
 from tierfold.context.segment import Name
 from tierfold.engine.shard.keys import (
-    HASH_BYTES,
-    NUMBER_BYTES,
     Place,
     block_key,
     catalogue_key,
     expiry_key,
+    hash_among,
     name_prefix,
     split_reference,
     uploaded_prefix,
@@ -97,22 +96,11 @@ class Mending:
 
     def from_l4(self, tenant: str, number: int) -> bytes | None:
         """Return the bytes of a block that the disk lost, None where L4 cannot help."""
-        hashed = hash_in_l4(self._values, tenant, number)
+        uploaded = sound(self._values, Family.META, uploaded_prefix(tenant, b""))
+        hashed = hash_among((key for key, _ in uploaded), number)
         if hashed is None:
             return None
         try:
             return self._bodies.from_l4(tenant, hashed)
         except (CorruptError, ObjectStoreError):
             return None
-
-
-def hash_in_l4(values: KeyValues, tenant: str, number: int) -> bytes | None:
-    """Return the hash by which L4 has a block; None where it has it not.
-
-    Looks through what is known of the tenant's blocks: for damage, which is rare.
-    """
-    wanted = number.to_bytes(NUMBER_BYTES, "big")
-    for key, _ in sound(values, Family.META, uploaded_prefix(tenant, b"")):
-        if key.endswith(wanted):
-            return key[-NUMBER_BYTES - HASH_BYTES : -NUMBER_BYTES]
-    return None
