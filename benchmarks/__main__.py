@@ -29,6 +29,8 @@ BENCHES = (
     "stored",
     "search",
     "sharing",
+    "cache",
+    "tiers",
 )
 NUMBERS = Path("docs/numbers.md")
 TIMEOUT_S = 1800

@@ -19,6 +19,7 @@ import rocksdict
 import tierfold
 from benchmarks.meter import say, table
 from benchmarks.scratch import disk_folder
+from tierfold.config import Settings, StoreLimits
 from tierfold.context.manifest import HEAD_BYTES_MAX
 from tierfold.engine.contents import chat_contents
 from tierfold.engine.shard.keys import name_prefix
@@ -62,7 +63,8 @@ def rate_figures(*, is_quick: bool) -> dict[str, Any]:
 def growth_figures(*, is_quick: bool) -> dict[str, Any]:
     """Return what an append costs in a long context over what it costs in a short one."""
     long = LONG_ITEMS_QUICK if is_quick else LONG_ITEMS
-    with disk_folder() as folder, tierfold.open(folder / "store") as store:
+    settings = Settings(store=StoreLimits(rows_max=2 * LONG_ITEMS))
+    with disk_folder() as folder, tierfold.open(folder / "store", settings=settings) as store:
         for items in (SHORT_ITEMS, long):
             _fill(store, str(items), items)
         store.compact()  # what filling left to do is done before anything is measured

@@ -2,7 +2,8 @@
 
 `python -m benchmarks.stored [--quick]`; `--data` changes nothing, the contexts are generated. The
 contexts are made over HTTP in a store on the project's disk, and every question is a hit in L0 of
-the stage `fast`. The echo is sent as many bytes as the answer has.
+the stage `fast`. The echo is sent as many bytes as the answer has. Last, a question with a deadline
+on a context of 64 MB (8 MB with `--quick`) that is in no working set yet, beside small ones.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from benchmarks.pictures import draw
 from benchmarks.scratch import disk_folder
 from benchmarks.serving import running_with_echo
 from benchmarks.stored_asking import Asking, ask_in_turn, made_context, settled
+from benchmarks.stored_cold import cold_figures
 from benchmarks.stored_flood import flood_figures
 from tierfold_actors.store_plan import StorePlan
 
@@ -40,6 +42,7 @@ def main() -> None:
         parts = (
             asyncio.run(_one_connection(port, ROUNDS_QUICK if options.quick else ROUNDS)),
             flood_figures(port, Path(folder), is_quick=options.quick),
+            asyncio.run(cold_figures(port, is_quick=options.quick)),
         )
     finish(joined(*parts) | {"errors": sum(part["errors"] for part in parts)})
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+Side = Literal[">=", "<=", ">", "="]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -11,7 +13,7 @@ class Target:
 
     bench: str
     key: str
-    side: Literal[">=", "<=", ">", "="]
+    side: Side
     bound: float
     about: str
     is_of_data: bool = False  # the target is one on the real sets
@@ -32,6 +34,12 @@ class Target:
         return f"missed by {miss:.3g}{share}"
 
 
+_CACHE: tuple[tuple[str, Side, float, str], ...] = (
+    ("gap_closed", ">=", 0.27, "share of the way from LRU to the clairvoyant bound"),
+    ("regret_mean_points", "<=", 0.5, "hundredths of the accesses missed beyond the best policy"),
+    ("cells_within_1pct", ">=", 0.8, "share of cells within 1 % of the best policy"),
+    ("regret_max_pct", "<=", 5, "its worst cell, in percent of what the best policy misses"),
+)
 TARGETS = (
     *(
         target
@@ -171,6 +179,38 @@ TARGETS = (
         side=">=",
         bound=0.28,
         about="answers a second on 8k stored tokens, 16 connections, over the echo",
+    ),
+    *(
+        Target(bench="cache", key=key, side=side, bound=bound, about=about, is_of_data=True)
+        for key, side, bound, about in _CACHE
+    ),
+    Target(
+        bench="cache",
+        key="slowest_policy_vs_dict",
+        side=">=",
+        bound=0.1,
+        about="accesses a second of the slowest policy, over an OrderedDict LRU",
+    ),
+    *(
+        Target(bench="tiers", key=key, side="<=", bound=bound, about=about, is_of_data=True)
+        for key, bound, about in (
+            ("coding_agent", 0.58, "mean cost of a block over inclusive LRU's, coding agents"),
+            ("mooncake", 0.62, "the same, a chat service"),
+            ("oltp", 0.72, "the same, a database"),
+            ("coding_agent_batched", 0.35, "coding agents, read ahead in batches"),
+            ("mooncake_batched", 0.15, "the chat service, read ahead in batches"),
+            ("slowest_coding_agent", 0.60, "a request's slowest block, coding agents"),
+            ("slowest_mooncake", 0.63, "the same, the chat service"),
+            ("disk_writes_vs_footprint", 2.5, "bytes written to the disk tier, over all there are"),
+        )
+    ),
+    Target(
+        bench="tiers",
+        key="prefetch_accuracy",
+        side=">=",
+        bound=0.8,
+        about="share of what is read ahead that is used",
+        is_of_data=True,
     ),
 )
 

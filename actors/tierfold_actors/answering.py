@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 
@@ -16,7 +16,7 @@ from tierfold.context import Answer, Request, Timing
 from tierfold.engine.verbs import Ready
 from tierfold.errors import CallerError, TierfoldError
 from tierfold.ports import Clock
-from tierfold.processing import Prepared, characters_of
+from tierfold.processing import Newest, Prepared, characters_of
 from tierfold.wire import (
     CompressRequest,
     Question,
@@ -30,6 +30,7 @@ from tierfold_actors.problems import InternalError, problem_reply_body
 from tierfold_actors.warm_cost import WarmCost
 from tierfold_actors.writes import Write, WriteRoute, packed_write
 
+Asked = TypeVar("Asked", Request, Question)
 Route = Literal["process", "compress"]
 JSON_MEDIA_TYPE = "application/json"
 EVENT_MEDIA_TYPE = "text/event-stream"
@@ -57,6 +58,7 @@ class FoldingEngine(Protocol):
         *,
         started_ms: float | None = None,
         prepared: Prepared | None = None,
+        part: Newest | None = None,
     ) -> Answer:
         """Return the final answer."""
         ...
@@ -67,8 +69,13 @@ class FoldingEngine(Protocol):
         *,
         started_ms: float | None = None,
         prepared: Prepared | None = None,
+        part: Newest | None = None,
     ) -> Iterator[Answer]:
         """Yield an answer per stage, the final one last."""
+        ...
+
+    def characters_in_time(self, remaining_ms: float) -> int:
+        """Return how much can be read and ranked in so many milliseconds."""
         ...
 
     def predict_cpu_ms(self, *, body_bytes: int) -> float:
@@ -164,6 +171,10 @@ class Answering:
         """Return the CPU it is expected to take to make so much text ready for questions."""
         return self._engine.predict_cpu_ms(body_bytes=size_bytes) if size_bytes else 0.0
 
+    def characters_in_time(self, remaining_ms: float) -> int:
+        """Return how much can be read and ranked in so many milliseconds."""
+        return self._engine.characters_in_time(remaining_ms)
+
     def replies(self, call: Call) -> Iterator[Reply]:
         """Yield at least one reply, the last one final; errors are replies too."""
         try:
@@ -228,19 +239,24 @@ class Answering:
         read = call.read
         if read is None:
             parsed = parse_process(call.body, self._engine.settings.limits)
-            request = _with_headers(parsed.request, call)
+            request = with_headers(parsed.request, call)
             return _Said(request=request, ignored_fields=parsed.ignored_fields)
         question, ready = read.question, read.ready
         return _Said(
-            request=_with_headers(question.request(ready.sources), call),
+            request=with_headers(question.request(ready.sources), call),
             ignored_fields=question.ignored_fields,
             prepared=read.prepared,
+            part=ready.part,
             contexts=ready.accounts,
         )
 
     def _answers(self, said: "_Said", call: Call) -> Iterator[Answer]:
         """Stop between stages where that is worth the drafts it costs."""
-        given: dict[str, Any] = {"started_ms": call.started_ms, "prepared": said.prepared}
+        given: dict[str, Any] = {
+            "started_ms": call.started_ms,
+            "prepared": said.prepared,
+            "part": said.part,
+        }
         if call.is_stream or self._is_long(call):
             return self._engine.stream(said.request, **given)
         answer = self._engine.answer(said.request, **given)
@@ -266,6 +282,7 @@ class _Said:
     request: Request
     ignored_fields: tuple[str, ...]
     prepared: Prepared | None = None
+    part: Newest | None = None
     contexts: tuple[ReadContext, ...] = ()
 
 
@@ -277,8 +294,8 @@ def problem_reply(error: TierfoldError, call: Call) -> Reply:
     return Reply(status=error.status, media_type=media_type, headers=headers, body=body)
 
 
-def _with_headers(request: Request, call: Call) -> Request:
-    """Return the request with what its headers ask for."""
+def with_headers(request: Asked, call: Call) -> Asked:
+    """Return what was asked with what its headers ask for."""
     if call.wait_ms is not None and request.budget.latency_ms is None:
         request = replace(request, budget=replace(request.budget, latency_ms=call.wait_ms))
     return replace(request, bypass=True) if call.is_bypass else request

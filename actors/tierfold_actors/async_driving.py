@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any, Protocol, TypeVar
 
 from tierfold.engine.shard.operations import Operation, Result
-from tierfold.engine.verbs import Ask, AskAll, Compute, Step, require_result
+from tierfold.engine.verbs import Ask, AskAll, Build, Compute, Step, require_result
 from tierfold.errors import TierfoldError
 from tierfold.replication import Placement
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 class Link(Protocol):
     """A way to one shard: `links.AsyncShardLink`."""
 
-    async def ask(self, operation: Operation) -> Result:
-        """Return the operation's result."""
+    async def ask(self, operation: Operation, timeout_s: float | None = None) -> Result:
+        """Return the operation's result; raises ShardUnavailableError where it is not in time."""
         ...
 
 
@@ -28,7 +28,7 @@ class AsyncDriver:
         self,
         links: Sequence[Link],
         placement: Placement,
-        compute: Callable[[Compute], Awaitable[Any]],
+        compute: Callable[[Compute | Build], Awaitable[Any]],
     ) -> None:
         self._links = links
         self._placement = placement
@@ -55,17 +55,19 @@ class AsyncDriver:
 
     async def _done(self, step: Step) -> Any:
         match step:
-            case Ask(slot=slot, operation=operation):
-                return await _asked(self._links[self._placement.home(slot)], operation)
+            case Ask(slot=slot, operation=operation, timeout_ms=timeout_ms):
+                timeout_s = None if timeout_ms is None else timeout_ms / 1000
+                link = self._links[self._placement.home(slot)]
+                return await _asked(link, operation, timeout_s)
             case AskAll(operation=operation):
                 asked = [_asked(link, operation) for link in self._links]
                 return _all(await asyncio.gather(*asked, return_exceptions=True))
-            case Compute():
+            case Compute() | Build():
                 return await self._compute(step)
 
 
-async def _asked(link: Link, operation: Operation) -> Any:
-    return require_result(await link.ask(operation))
+async def _asked(link: Link, operation: Operation, timeout_s: float | None = None) -> Any:
+    return require_result(await link.ask(operation, timeout_s))
 
 
 def _all(results: list[Any]) -> list[Any]:

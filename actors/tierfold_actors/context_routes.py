@@ -1,6 +1,5 @@
 """Routes of contexts themselves: make, list, read, change, remove."""
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,7 @@ from starlette.responses import Response
 
 from tierfold.context.canonical import canonical_json
 from tierfold.context.identity import ContextKey, id_of_key
-from tierfold.context.stored import ContextInfo
+from tierfold.context.stored import ContextInfo, whole_milliseconds
 from tierfold.engine.contents import keyed
 from tierfold.engine.shard.operations import Changed, Keyed
 from tierfold.engine.verbs import Condition, Life
@@ -27,7 +26,6 @@ from tierfold_actors.desk import StoreDesk
 from tierfold_actors.reading import read_write
 from tierfold_actors.serving import Serving, guarded
 
-_SECOND_MS = 1000
 _PAGE = 20
 _PAGE_MAX = 100
 _PATCH_TRIES = 8  # each loses only to a change that was made meanwhile
@@ -182,8 +180,7 @@ def _life(store: StoreDesk, patch: ParsedPatch) -> Life:
 
 
 def _milliseconds(seconds: float | None) -> int | None:
-    """Return whole milliseconds: 0 means something else, so the least above it is one."""
-    return None if seconds is None else math.ceil(round(seconds * _SECOND_MS, 3))
+    return None if seconds is None else whole_milliseconds(seconds)
 
 
 def _is_descending(order: str) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -22,6 +22,7 @@ from tierfold_actors.work import Work
 T = TypeVar("T")
 
 _LATENCIES_KEPT = 1024
+_ALONE_S_MAX = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +57,17 @@ class StoreDesk:
 
     @asynccontextmanager
     async def alone(self, context: ContextKey) -> AsyncIterator[None]:
-        """Let one caller at a time read a context that nobody holds: the next ones find it held."""
+        """Let one caller at a time read a context that nobody holds: the next ones find it held.
+
+        Whoever has waited long goes in all the same: a shard that hangs holds up nobody in turn.
+        """
         lock = self.readers.get(context)
         if lock is None:
             lock = self.readers[context] = asyncio.Lock()
-        async with lock:
+        async with AsyncExitStack() as stack:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ALONE_S_MAX):
+                    await stack.enter_async_context(lock)
             yield
 
 

@@ -3,11 +3,13 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tierfold.engine.working import bring_back
-from tierfold.wire import handle_body, parse_search
+from tierfold.engine.working import page_of
+from tierfold.wire import handle_body, parse_search, parse_whole
 from tierfold_actors.answering import PARSED_BYTES_PER_MS
 from tierfold_actors.reports import search_body, tiers_body
 from tierfold_actors.serving import Serving, guarded
+
+_ITEMS_MAX = 1000
 
 
 class FindingRoutes:
@@ -18,15 +20,27 @@ class FindingRoutes:
 
     @guarded
     async def get_handle(self, request: Request) -> Response:
-        """Bring back what was left out of an answer, byte for byte."""
+        """Bring back what was left out of an answer, byte for byte, one page of what is long."""
         tenant, store = self.serving.entered(request)
         handle = request.path_params["handle"]
-        items = await store.run(store.verbs.handle(tenant, handle))
-        brought = await self.serving.desk.work.compute(
-            lambda: bring_back(handle, items.info, items.bodies),
+        desk = self.serving.desk
+        limit = request.query_params.get("limit")
+        steps = store.verbs.handle(
+            tenant,
+            handle,
+            items_max=None
+            if limit is None
+            else parse_whole(limit, name="limit", default=1, between=(1, _ITEMS_MAX)),
+            bytes_max=desk.settings.store.page_bytes_max,
+        )
+        items = await store.run(steps)
+        page = await desk.work.compute(
+            lambda: page_of(
+                handle, items.info, items.bodies, first=items.start, rest_check=items.rest_check
+            ),
             cost_ms=sum(map(len, items.bodies)) / PARSED_BYTES_PER_MS,
         )
-        body = handle_body(handle, items.info, brought)
+        body = handle_body(handle, items.info, page.value, next_handle=page.next)
         return self.serving.json(request, body, headers={"x-tierfold-tier": items.tier})
 
     @guarded

@@ -18,6 +18,7 @@ from tierfold_actors.context_routes import ContextRoutes
 from tierfold_actors.description import describe
 from tierfold_actors.desk import Desk
 from tierfold_actors.finding_routes import FindingRoutes
+from tierfold_actors.head_requests import HeadAsGet
 from tierfold_actors.item_routes import ItemRoutes
 from tierfold_actors.problems import RouteError, problem_reply_body
 from tierfold_actors.question_routes import QuestionRoutes
@@ -32,6 +33,7 @@ def create_api(desk: Desk, *, echoes_request_id: bool = True) -> FastAPI:
     """Return the application around a desk."""
     routes = Routes(desk)
     api = FastAPI(title="tierfold", version=desk.version, redoc_url=None, lifespan=routes.lifespan)
+    api.add_middleware(HeadAsGet)
     api.add_middleware(Arrival, clock=desk.clock, echoes_request_id=echoes_request_id)
     describe_store(api, routes)
     describe(api, routes)
@@ -114,6 +116,8 @@ def _allowed(request: Request) -> str:
     for route in request.app.routes:
         if isinstance(route, HttpRoute) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()
+    if "GET" in methods:
+        methods.add("HEAD")
     return ", ".join(sorted(methods))
 
 

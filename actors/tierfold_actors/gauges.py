@@ -1,13 +1,17 @@
 """What a shard's tiers hold and what waits, as metrics of Ray's."""
 
+import logging
 import threading
 from collections.abc import Callable
 
 from ray.util.metrics import Gauge
 
 from tierfold.engine.shard.operations import GetTiers, Operation, Result, TiersReport
+from tierfold.engine.shard.upkeep.unforeseen import described, is_to_survive, pause_ms
 
 _INTERVAL_S = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 class TierGauges:
@@ -33,12 +37,18 @@ class TierGauges:
 
 
 class GaugeThread:
-    """Asks a shard every few seconds and shows what it says, until it is closed."""
+    """Asks a shard every few seconds and shows what it says, until it is closed.
+
+    Whatever goes wrong, it asks again, later and later.
+    """
 
     def __init__(self, ask: Callable[[tuple[Operation, ...]], list[Result]], shard: str) -> None:
         self._ask = ask
         self._gauges = TierGauges(shard)
         self._is_closed = threading.Event()
+        self._failures_in_row = 0
+        self.failures = 0  # that nobody foresaw
+        self.problem = ""  # of the last time; "" where that went well
         self._thread = threading.Thread(target=self._run, name=f"gauges-{shard}", daemon=True)
         self._thread.start()
 
@@ -52,10 +62,28 @@ class GaugeThread:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._is_closed.wait(_INTERVAL_S):
-            (report,) = self._ask((GetTiers(),))
-            if isinstance(report, TiersReport):
-                self._gauges.set(report)
+        wait_s = _INTERVAL_S
+        while not self._is_closed.wait(wait_s):
+            try:
+                self._show()
+            except BaseException as error:
+                if not is_to_survive(error):
+                    raise
+                self._note(error)
+            else:
+                self._failures_in_row, self.problem = 0, ""
+            wait_s = max(_INTERVAL_S, pause_ms(self._failures_in_row) / 1000)
+
+    def _show(self) -> None:
+        (report,) = self._ask((GetTiers(),))
+        if isinstance(report, TiersReport):
+            self._gauges.set(report)
+
+    def _note(self, error: BaseException) -> None:
+        self.failures += 1
+        self._failures_in_row += 1
+        self.problem = described(error)
+        _log.error("%s failed, %s; it is tried again", self._thread.name, self.problem)
 
 
 def _gauge(name: str, meaning: str, *tags: str) -> Gauge:

@@ -15,7 +15,6 @@ from tierfold_actors.writes import WriteRoute
 
 _ITEMS = 100
 _ITEMS_MAX = 1000
-_PAGE_BYTES_MAX = 16 * 1024 * 1024  # the page is cut there, at one item at the earliest
 _NONE_YET = 0  # the version of a context that is not there
 _FAR = 10**12  # more items than any context has
 
@@ -52,7 +51,8 @@ class ItemRoutes:
         if start < 0:
             info = await store.run(store.verbs.info(key))
             start = max(0, info.head.items + start)
-        steps = store.verbs.items(key, start, start + limit, bytes_max=_PAGE_BYTES_MAX)
+        bytes_max = self.serving.desk.settings.store.page_bytes_max  # one item at the least
+        steps = store.verbs.items(key, start, start + limit, bytes_max=bytes_max)
         items = await store.run(steps)
         body = items_body(items.info, items.bodies, start=items.start)
         headers = {"x-tierfold-tier": items.tier, **change_headers(items.info)}
@@ -79,7 +79,7 @@ class ItemRoutes:
                     condition = Condition(if_version=meant, keyed=noted)
                     steps = store.verbs.replace(key, write.contents, condition, about=about)
                 changed = await store.run(steps)
-        is_created = route == "put" and _made_at(changed.info, noted) == 1
+        is_created = route == "put" and _was_created(changed.info, noted)
         return self.serving.json(
             request,
             context_body(changed.info, ignored_fields=write.ignored_fields),
@@ -88,7 +88,7 @@ class ItemRoutes:
         )
 
 
-def _made_at(info: ContextInfo, noted: Keyed) -> int | None:
-    """Return the version that the change made, if it made one: now or when it came before."""
+def _was_created(info: ContextInfo, noted: Keyed) -> bool:
+    """Return whether the change made the context: now, or when it came before."""
     change = info.head.change_of(noted.key)
-    return None if change is None else change.version
+    return change is not None and change.was_made and change.version == 1

@@ -23,6 +23,7 @@ from tierfold.engine.shard.operations import (
     Patch,
     ReadHandle,
     ReadItems,
+    ReadNewest,
     ReadSince,
     Replace,
     Result,
@@ -48,22 +49,38 @@ class LaneLimits:
     of_context_max: int = 1024  # in one call, of one context
     bytes_max: int = 16 * _MIB  # in one call; a larger operation goes alone
     waiting_max: int = 4096
-    timeout_s: float = 30.0
+    timeout_s: float = 30.0  # of one call: then it is sent again, or has failed
+    wait_s_max: float = 30.0  # of one operation, all its calls and rests together
 
 
 _WRITE_CALLS = 2
 
-# A shard has four threads for reads: one stays free for versions, so that a question on a context
-# that is held never waits behind somebody's megabytes.
-READS = LaneLimits(calls_max=1, operations_max=64)
-BODIES = LaneLimits(calls_max=2, operations_max=8)  # results are as large as what is read
-VERSIONS = LaneLimits(calls_max=1, operations_max=1024, timeout_s=10.0)  # coalesced: one at a time
+# A shard has five threads for reads: one stays free for versions and one for whoever is in a hurry,
+# so that neither a question on a context that is held nor one with a deadline waits behind
+# somebody's megabytes.
+#
+# A shard that hangs is said to be away while whoever asked still listens: clients give up after
+# half a minute.
+READS = LaneLimits(calls_max=1, operations_max=64, timeout_s=8.0, wait_s_max=10.0)
+# Results are as large as what is read.
+BODIES = LaneLimits(calls_max=2, operations_max=8, timeout_s=18.0, wait_s_max=20.0)
+NEWEST = LaneLimits(  # of a megabyte or two each
+    calls_max=1, operations_max=4, timeout_s=8.0, wait_s_max=10.0
+)
+# Coalesced: one at a time.
+VERSIONS = LaneLimits(calls_max=1, operations_max=1024, timeout_s=3.0, wait_s_max=10.0)
 # A context remembers so many keys: no more changes of it may be under way, or one that is sent
 # again could be forgotten by then.
 WRITES = LaneLimits(
-    calls_max=_WRITE_CALLS, operations_max=256, of_context_max=CHANGES_KEPT // _WRITE_CALLS
+    calls_max=_WRITE_CALLS,
+    operations_max=256,
+    of_context_max=CHANGES_KEPT // _WRITE_CALLS,
+    timeout_s=20.0,
+    wait_s_max=25.0,
 )
-UPKEEP = LaneLimits(calls_max=1, operations_max=1, waiting_max=4, timeout_s=3600.0)
+UPKEEP = LaneLimits(
+    calls_max=1, operations_max=1, waiting_max=4, timeout_s=3600.0, wait_s_max=3600.0
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -91,14 +108,23 @@ class CallLane:
         self._calls: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
 
-    async def ask(self, operation: Operation) -> Result:
-        """Return the operation's result; raises ShardUnavailableError or OverloadError."""
+    async def ask(self, operation: Operation, timeout_s: float | None = None) -> Result:
+        """Return the operation's result; raises ShardUnavailableError or OverloadError.
+
+        Nobody waits longer than `timeout_s`, nor than the lane's own limit. A change that was on
+        its way by then may be made all the same.
+        """
         if len(self._waiting) >= self._limits.waiting_max:
             raise OverloadError(retry_after_s=1)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(operation, size_bytes_of(operation), future))
         self._send_what_may_go()
-        return await future
+        limit_s = self._limits.wait_s_max
+        try:
+            async with asyncio.timeout(limit_s if timeout_s is None else min(timeout_s, limit_s)):
+                return await future
+        except TimeoutError:
+            raise ShardUnavailableError from None
 
     def _send_what_may_go(self) -> None:
         while (
@@ -180,21 +206,24 @@ class AsyncShardLink:
     def __init__(self, sends: Sends, *, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
         self._reads = CallLane(sends.read, READS, pauses_s=pauses_s)
         self._bodies = CallLane(sends.read, BODIES, pauses_s=pauses_s)
+        self._newest = CallLane(sends.read, NEWEST, pauses_s=pauses_s)
         self._versions = CallLane(sends.read, VERSIONS, pauses_s=pauses_s)
         self._writes = CallLane(sends.write, WRITES, pauses_s=pauses_s)
         self._upkeep = CallLane(sends.maintain, UPKEEP, pauses_s=pauses_s)
 
-    async def ask(self, operation: Operation) -> Result:
+    async def ask(self, operation: Operation, timeout_s: float | None = None) -> Result:
         """Return the operation's result, sent again where that changes nothing twice.
 
-        Raises ShardUnavailableError when the shard does not answer.
+        Raises ShardUnavailableError when the shard does not answer in time.
         """
-        return await self._lane(operation).ask(operation)
+        return await self._lane(operation).ask(operation, timeout_s)
 
     def _lane(self, operation: Operation) -> CallLane:
         match operation:
             case GetVersion():
                 return self._versions
+            case ReadNewest():
+                return self._newest
             case ReadItems() | ReadSince() | ReadHandle():
                 return self._bodies
             case Create() | Append() | Replace() | Patch() | Delete():

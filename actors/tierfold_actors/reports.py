@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tierfold.engine.shard.operations import Hits, TierReport, TiersReport
+from tierfold.engine.shard.quantile import quantile
 from tierfold.engine.working import WorkingSetsReport
 
 Document = dict[str, Any]
 
 _SHARD_TIERS = ("L1", "L2", "L3", "L4")
 _L4_AWAY = "it does not answer, or refuses us"
+_UPKEEP_FAILS = "a job of its upkeep failed the last time"
 _SUMMED = ("size_bytes", "items", "hits")
 
 
@@ -59,6 +61,7 @@ def _shard(number: int, report: TiersReport, *, is_open: bool) -> Document:
         "unsealed_bytes": report.unsealed_bytes,
         "backlog": {"blocks": report.backlog_blocks, "contexts": report.backlog_contexts},
         "object_store": _object_store(report, is_open=is_open),
+        "problem": _problem(report, is_open=is_open),
     }
 
 
@@ -68,6 +71,10 @@ def _object_store(report: TiersReport, *, is_open: bool) -> Document:
         return {"url": url, "problem": problem}
     scheme, colon, _ = url.partition(":")
     return {"url": scheme + colon, "problem": _L4_AWAY if problem else ""}
+
+
+def _problem(report: TiersReport, *, is_open: bool) -> str:
+    return report.upkeep_problem if is_open or not report.upkeep_problem else _UPKEEP_FAILS
 
 
 def _tier(tier: TierReport) -> Document:
@@ -89,7 +96,7 @@ def _l0(report: WorkingSetsReport, latency_ms: Sequence[float]) -> Document:
         "items": report.items,
         "hits": report.hits,
         "misses": report.misses,
-        "latency_ms": {"p50": _quantile(latency_ms, 0.5), "p99": _quantile(latency_ms, 0.99)},
+        "latency_ms": {"p50": quantile(latency_ms, 0.5), "p99": quantile(latency_ms, 0.99)},
     }
 
 
@@ -109,7 +116,3 @@ def _sum(name: str, shards: Sequence[Document]) -> Document:
             for quantile in ("p50", "p99")
         },
     }
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    return round(ordered[int(share * (len(ordered) - 1))], 4) if ordered else None

@@ -10,7 +10,7 @@ from tierfold_actors.gauges import GaugeThread
 from tierfold_actors.store_plan import StorePlan
 
 # Threads for each kind of call: a read never waits for an fsync, and neither for an audit.
-CONCURRENCY = {"read": 4, "write": 4, "maintenance": 2}
+CONCURRENCY = {"read": 5, "write": 4, "maintenance": 2}
 
 
 class ShardActor:

@@ -205,7 +205,12 @@ def _of_finding(routes: StoreRoutes) -> tuple[_Route, ...]:
             answers={200: HandleModel},
             headers=("x-tierfold-tier",),
             problems=(404, 422),
-            parameters=(_path("handle", "from an answer's `left_out`, a marker or a search"),),
+            parameters=(
+                _path("handle", "from an answer's `left_out`, a marker or a search"),
+                _query(
+                    "limit", "items in one page, 1 to 1000; all that fit 16 MiB", kind="integer"
+                ),
+            ),
         ),
         _Route(
             method="POST",

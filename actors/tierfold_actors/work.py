@@ -6,17 +6,16 @@ measurements are in docs/adr/0003-where-work-runs.md.
 
 import asyncio
 import contextlib
-import math
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from tierfold.config import Limits
-from tierfold.errors import OverloadError
-from tierfold_actors.answering import Answering, Call, Reply, log_unforeseen, problem_reply
+from tierfold.engine.working import Build, Loaded
+from tierfold_actors.answering import Answering, Call, Reply
 from tierfold_actors.arrival import BodyLedger, BodyLedgers
-from tierfold_actors.problems import InternalError
+from tierfold_actors.builds import BuildLane
+from tierfold_actors.lane import Lane, generator_of
 from tierfold_actors.worker_process import Cancellable
 from tierfold_actors.writes import unpacked_write
 
@@ -33,6 +32,9 @@ class WorkLimits:
     inline_body_bytes_max: int = 1024 * 1024  # larger ones go to the worker process
     waiting_max: int = 256  # of up to 20 ms each: the last one waits 5 s
     large_waiting_max: int = 8  # of up to seconds each, one after the other
+    pool_cpu_ms_max: float = 20.0  # what is longer about stored contexts has a lane of its own
+    long_waiting_max: int = 32  # of some tenths of a second each
+    builds_waiting_max: int = 8  # of up to ten seconds each, in a process of their own
 
 
 def body_ledgers(work: WorkLimits, limits: Limits) -> BodyLedgers:
@@ -64,98 +66,6 @@ class LargeWorker(Protocol):
         ...
 
 
-class Ticket:
-    """A call in a thread's queue, and the way its replies come back to the event loop."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.is_cancelled = False
-        self._loop = asyncio.get_running_loop()
-        self._replies: asyncio.Queue[Reply] = asyncio.Queue()
-
-    async def next_reply(self) -> Reply:
-        """Wait for the next reply."""
-        return await self._replies.get()
-
-    def put(self, reply: Reply) -> None:
-        """Hand a reply over; called in the lane's thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._replies.put_nowait, reply)
-
-
-class Lane:
-    """One thread that takes calls in the order of their arrival."""
-
-    def __init__(
-        self, name: str, source: Callable[[Call, Cancellable], Iterator[Reply]], *, waiting_max: int
-    ) -> None:
-        self._source = source
-        self._waiting_max = waiting_max
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self._open = 0  # calls that wait or run
-        self._backlog_ms = 0.0
-
-    @property
-    def waiting(self) -> int:
-        """Calls behind the one that runs."""
-        return max(0, self._open - 1)
-
-    @property
-    def retry_after_s(self) -> int:
-        """When the work that is here now is expected to be done."""
-        return max(1, math.ceil(self._backlog_ms / 1000))
-
-    async def replies(self, call: Call, *, cost_ms: float) -> AsyncGenerator[Reply]:
-        """Yield the call's replies; raises OverloadError when too many wait.
-
-        Closing the iterator takes the call out of the queue, or stops it after its current step.
-        """
-        if self.waiting >= self._waiting_max:
-            raise OverloadError(retry_after_s=self.retry_after_s)
-        ticket = Ticket(call)
-        self._open += 1
-        self._backlog_ms += cost_ms
-        future = self._thread.submit(self._run, ticket)
-        try:
-            reply = await ticket.next_reply()
-            yield reply
-            while not reply.is_final:
-                reply = await ticket.next_reply()
-                yield reply
-        finally:
-            ticket.is_cancelled = True
-            future.cancel()
-            self._open -= 1
-            self._backlog_ms -= cost_ms
-
-    async def compute(self, work: Callable[[], T], *, cost_ms: float) -> T:
-        """Return what the work returns; raises OverloadError when too many wait."""
-        if self.waiting >= self._waiting_max:
-            raise OverloadError(retry_after_s=self.retry_after_s)
-        self._open += 1
-        self._backlog_ms += cost_ms
-        try:
-            return await asyncio.wrap_future(self._thread.submit(work))
-        finally:
-            self._open -= 1
-            self._backlog_ms -= cost_ms
-
-    def close(self) -> None:
-        """Take nothing more; what runs ends after its current step."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def _run(self, ticket: Ticket) -> None:
-        try:
-            with contextlib.closing(_generator(self._source(ticket.call, ticket))) as replies:
-                for reply in replies:
-                    if ticket.is_cancelled:
-                        return
-                    ticket.put(reply)
-        except Exception as error:  # noqa: BLE001  # somebody waits for a reply
-            log_unforeseen(error, ticket.call)
-            ticket.put(problem_reply(InternalError(), ticket.call))
-
-
 class Turns:
     """Gives each turn of the event loop to one piece of work, in the order of arrival."""
 
@@ -184,7 +94,11 @@ class Work:
         self._pool = Lane(
             "pool", lambda call, _: answering.replies(call), waiting_max=limits.waiting_max
         )
+        self._long = Lane(
+            "long", lambda call, _: answering.replies(call), waiting_max=limits.long_waiting_max
+        )
         self._large = Lane("large", self._large_replies, waiting_max=limits.large_waiting_max)
+        self._builds = BuildLane(waiting_max=limits.builds_waiting_max)
 
     @property
     def waiting(self) -> int:
@@ -213,6 +127,10 @@ class Work:
         """Return the CPU it is expected to take to make so much text ready for questions."""
         return self._answering.predict_building_ms(size_bytes)
 
+    def characters_in_time(self, remaining_ms: float) -> int:
+        """Return how much can be read and ranked in so many milliseconds."""
+        return self._answering.characters_in_time(remaining_ms)
+
     def replies(self, call: Call) -> AsyncGenerator[Reply]:
         """Return the call's replies; iterating raises OverloadError when too many wait.
 
@@ -224,7 +142,8 @@ class Work:
         is_short = cost_ms <= self._limits.inline_cpu_ms_max
         if is_short and self.waiting <= self._limits.inline_waiting_max:
             return self._inline(call)
-        return self._pool.replies(call, cost_ms=cost_ms)
+        is_long = call.read is not None and cost_ms > self._limits.pool_cpu_ms_max
+        return (self._long if is_long else self._pool).replies(call, cost_ms=cost_ms)
 
     async def compute(self, work: Callable[[], T], *, cost_ms: float) -> T:
         """Return what the work returns, done here where it is short, else in the thread."""
@@ -235,9 +154,26 @@ class Work:
             return work()
         return await self._pool.compute(work, cost_ms=cost_ms)
 
+    async def make_ready(self, work: Callable[[], T], *, cost_ms: float) -> T:
+        """Return what the work on a stored context returns; what is long has a lane of its own."""
+        if cost_ms > self._limits.pool_cpu_ms_max:
+            return await self._long.compute(work, cost_ms=cost_ms)
+        return await self.compute(work, cost_ms=cost_ms)
+
+    async def build(self, job: Build, *, cost_ms: float) -> Loaded:
+        """Return a working set: a long build is done in a process of its own.
+
+        Raises OverloadError when too many wait, and what building raises.
+        """
+        if cost_ms <= self._limits.pool_cpu_ms_max:
+            return await self.compute(job.here, cost_ms=cost_ms)
+        return await self._builds.build(job, cost_ms=cost_ms)
+
     def close(self) -> None:
-        """Stop the threads and the worker process."""
+        """Stop the threads and the processes."""
         self._pool.close()
+        self._long.close()
+        self._builds.close()
         self._large.close()
         self._worker.close()
 
@@ -246,21 +182,16 @@ class Work:
 
         A hundred thousand items take long: the event loop would answer nobody meanwhile.
         """
-        with contextlib.closing(_generator(self._worker.replies(call, caller))) as replies:
+        with contextlib.closing(generator_of(self._worker.replies(call, caller))) as replies:
             for reply in replies:
                 is_packed = call.is_write and not reply.is_problem
                 write = unpacked_write(reply.body) if is_packed else None
                 yield reply if write is None else replace(reply, body=b"", write=write)
 
     async def _inline(self, call: Call) -> AsyncGenerator[Reply]:
-        with contextlib.closing(_generator(self._answering.replies(call))) as replies:
+        with contextlib.closing(generator_of(self._answering.replies(call))) as replies:
             reply = None
             while reply is None or not reply.is_final:
                 await self._turns.take()
                 reply = next(each for each in replies if each.is_final or each.body)
                 yield reply
-
-
-def _generator(replies: Iterator[Reply]) -> Generator[Reply]:
-    """Return a generator, whatever the iterator is: closing it closes a generator within."""
-    yield from replies

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from tierfold.errors import InvalidInputError
 
 _MIB = 1024 * 1024
+_SHARES_OFF_MAX = 1e-6  # of a sum of shares, for rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +91,52 @@ class StoreLimits:
 
     item_bytes_max: int = 32 * _MIB  # of one item's canonical content, split from 64 KiB on
     items_max: int = 4_000_000  # of one context: its spine is 16 KiB by then
+    rows_max: int = 100_000  # of one chat: no question reads more (`Limits.messages_max`)
     metadata_bytes_max: int = 16 * 1024  # of title and metadata together
     page_max: int = 100  # contexts in one page of a listing, hits of a search
+    page_bytes_max: int = 16 * _MIB  # of items in one page, or of what a handle names
     session_age_ms_max: float = 1000.0  # since home confirmed a version, for `session`
     changes_waiting_max: int = 4096  # in a shard's write queue
     round_bytes_max: int = 8 * _MIB  # written with one fsync
+
+
+MEMORY_BYTES_MIN = 64 * _MIB  # below it one request of a megabyte of chat fills all pools
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySettings:
+    """How much memory one process may take above what it idles at, and how pools share it."""
+
+    memory_bytes_max: int | None = None  # None: a share of what the cgroup or the machine allows
+    share_of_machine: float = 0.6  # the rest is the idle process, the system and other processes
+    active_share: float = 0.4  # contexts that requests are working with
+    processing_share: float = 0.3  # what stages need while they run
+    cache_share: float = 0.2  # what could be made again
+    overhead_share: float = 0.1  # blocks, database buffers, bodies on their way
+    lease_ms_max: int = 600_000  # a lease that is held longer was forgotten: it is taken back
+    leases_max: int = 65_536  # some 30 MB of accounts
+
+    def __post_init__(self) -> None:
+        """Check the shares, and that the limit is one to work with."""
+        shares = self.shares
+        if any(not 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > _SHARES_OFF_MAX:
+            listed = ", ".join(f"{share:g}" for share in shares)
+            msg = f"the shares of the pools must be at least 0 and add up to 1, not {listed}"
+            raise InvalidInputError(msg, path="memory")
+        if not 0 < self.share_of_machine <= 1:
+            msg = f"must be above 0 and at most 1, not {self.share_of_machine:g}"
+            raise InvalidInputError(msg, path="memory.share_of_machine")
+        if self.memory_bytes_max is not None and self.memory_bytes_max < MEMORY_BYTES_MIN:
+            msg = f"must be at least {MEMORY_BYTES_MIN:,}, not {self.memory_bytes_max:,}"
+            raise InvalidInputError(msg, path="memory.memory_bytes_max")
+        if self.lease_ms_max < 1 or self.leases_max < 1:
+            msg = "lease_ms_max and leases_max must be at least 1"
+            raise InvalidInputError(msg, path="memory")
+
+    @property
+    def shares(self) -> tuple[float, float, float, float]:
+        """The shares of the pools active, processing, cache and overhead."""
+        return self.active_share, self.processing_share, self.cache_share, self.overhead_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +147,4 @@ class Settings:
     prices: Prices = field(default_factory=Prices)
     store: StoreLimits = field(default_factory=StoreLimits)
     tiers: TierSettings = field(default_factory=TierSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)

@@ -10,10 +10,15 @@ TierfoldError
 │   ├── ForeignHostError       a server without keys was called by another name than this machine's
 │   ├── UnknownContextError    no stored context has this id, or it has expired
 │   ├── UnknownHandleError     nothing stored has this handle any more
+│   │   └── MalformedHandleError   it never was a handle
 │   ├── ContextExistsError     a context with this id is there already
 │   ├── VersionConflictError   the context has another version; carries the current one
 │   ├── KeyReusedError         the idempotency key came with another request before
-│   └── KeyInFlightError       the same change is being made at this moment
+│   ├── KeyInFlightError       the same change is being made at this moment
+│   ├── UnknownBackupError     the object store has no backup of this id for the tenant
+│   ├── BackupBusyError        something else is being done with the tenant's backups just now
+│   ├── RestoreConflictError   contexts of other contents stand where a backup's would go
+│   └── PinBudgetError         no more can be pinned in memory for now; says how much could
 ├── OverloadError          we are at fault, for now; try again after `retry_after_s`
 │   └── ShardUnavailableError  the shard that holds the context does not answer
 ├── StorageFullError       the disk takes nothing more; what is stored can still be read
@@ -161,6 +166,21 @@ class UnknownHandleError(CallerError):
         self.handle = handle
 
 
+class MalformedHandleError(UnknownHandleError):
+    """It never was a handle."""
+
+    title = "malformed handle"
+    status = 422
+
+    def __init__(self, handle: str) -> None:
+        super().__init__(handle)
+        problem = (
+            f"{handle!r} is no handle: they begin with h_ and are copied whole, from the "
+            "`left_out` of an answer, a marker or a search hit"
+        )
+        self.args = (problem,)
+
+
 class ContextExistsError(CallerError):
     """A context with this id is there already."""
 
@@ -209,6 +229,56 @@ class KeyInFlightError(CallerError):
         super().__init__("a request with this idempotency key is under way: ask again in a moment")
 
 
+class UnknownBackupError(CallerError):
+    """There is no backup of this id."""
+
+    title = "unknown backup"
+    status = 404
+
+    def __init__(self, backup: str, *, tenant: str, url: str) -> None:
+        super().__init__(
+            f"{url} has no backup {backup!r} of tenant {tenant!r}: list those there are"
+        )
+        self.backup = backup
+
+
+class BackupBusyError(CallerError):
+    """Something else is being done with the tenant's backups."""
+
+    title = "backup busy"
+    status = 409
+
+
+class RestoreConflictError(CallerError):
+    """Contexts with other contents have the ids of contexts to restore."""
+
+    title = "restore conflict"
+    status = 409
+
+    def __init__(self, *, contexts: int, example: str) -> None:
+        super().__init__(
+            f"nothing was restored: contexts with other contents exist already: {contexts:,}, one "
+            f"is {example!r}; skip or replace them, or restore only some"
+        )
+        self.contexts = contexts
+        self.example = example
+
+
+class PinBudgetError(CallerError):
+    """What is to be pinned does not fit beside what is pinned already."""
+
+    title = "pin budget used up"
+    status = 409
+
+    def __init__(self, *, asked_bytes: int, free_bytes: int) -> None:
+        super().__init__(
+            f"pinning {asked_bytes:,} bytes is refused, {free_bytes:,} can be pinned at most now: "
+            "pin less, end other pins, or wait until some have expired"
+        )
+        self.asked_bytes = asked_bytes
+        self.free_bytes = free_bytes
+
+
 class OverloadError(TierfoldError):
     """More work waits than can be done in time."""
 
@@ -238,10 +308,16 @@ class StorageFullError(TierfoldError):
     title = "storage full"
     status = 507
 
-    def __init__(self, where: str) -> None:
+    def __init__(
+        self, where: str, *, free_bytes: int | None = None, floor_bytes: int | None = None
+    ) -> None:
+        state, way_out = "is full", "free disk space or delete contexts"
+        if free_bytes is not None and floor_bytes is not None:
+            state = f"is full ({free_bytes:,} bytes are free, and the floor is {floor_bytes:,})"
+            way_out += ", or lower the floor (the setting `tiers.free_disk_bytes_min`)"
         super().__init__(
-            f"{where} is full: nothing of this change was stored, and all before it can be read; "
-            "free disk space or delete contexts"
+            f"{where} {state}: nothing of this change was stored, and all before it can be read; "
+            f"{way_out}"
         )
 
 
@@ -286,9 +362,10 @@ class ObjectStoreError(TierfoldError):
     title = "object store unavailable"
     status = 503
 
-    def __init__(self, *, url: str, problem: str) -> None:
+    def __init__(self, *, url: str, problem: str, is_silent: bool = False) -> None:
         super().__init__(f"object store {url}: {problem}")
         self.url = url
+        self.is_silent = is_silent  # there was no answer in time: others would wait as long
 
 
 class SetupError(TierfoldError):

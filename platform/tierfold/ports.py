@@ -49,6 +49,7 @@ class Batch:
     """Changes that happen together or not at all, in the order they were added."""
 
     puts: dict[tuple[Family, bytes], bytes | None] = field(default_factory=dict)  # None deletes
+    makes_room: bool = False  # it leads to less on the disk, however much it writes before that
 
     def put(self, family: Family, key: bytes, value: bytes) -> None:
         """Write a value."""
@@ -101,8 +102,15 @@ class KeyValues(Protocol):
         """Forget all of a family at once: for a cache that can be made again."""
         ...
 
-    def compact(self) -> None:
-        """Give back the space of what was deleted; takes as long as it takes."""
+    def compact(self, *, deleted_only: bool = False) -> None:
+        """Give back the space of what was deleted; takes as long as it takes.
+
+        With `deleted_only` the rest is not written anew: that needs little room itself.
+        """
+        ...
+
+    def has_room(self) -> bool:
+        """Return whether the disk takes any change; else only deletions and what makes room."""
         ...
 
     def size_bytes(self) -> dict[Family, int]:

@@ -3,9 +3,12 @@
 import importlib.util
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,17 +22,29 @@ from tierfold_actors.demo.__main__ import DEFAULT_ASK, main
 from tierfold_actors.demo.over_http import ask_server, events, example_chat
 from tierfold_actors.demo.passage import Passage, best_passage, show_passage, stem
 from tierfold_actors.demo.server import stop
+from tierfold_actors.demo.stored import session, telling_gap
+from tierfold_actors.demo.throwaway import STORE, interrupts_held, throwaway_folder
 
 
-def test_the_first_half_runs_without_ray(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the demo's throw-away folders lie."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_without_ray_the_fold_and_the_store_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], temporary: Path
 ) -> None:
-    """Without the extra the fold is shown, and how to get the rest is said."""
+    """Without the extra all that needs no server is shown, and how to get the rest is said."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
     assert main([]) == 0
 
     said = capsys.readouterr().out
+    assert "2. A history that lasts" in said
+    assert "byte for byte what was sent" in said
+    assert not list(temporary.iterdir())
     assert DEFAULT_ASK in said
     assert "fast" in said
     assert "->" in said
@@ -55,11 +70,18 @@ def test_the_whole_demo_runs_and_leaves_nothing_behind(environment: dict[str, st
         "same text yes"
     )
     assert "Redcliffe" in said
+    assert "from L3" in said
+    assert "from L0" in said
+    assert "byte for byte what was sent" in said
+    assert "were sent; on the disk are" in said
+    folder = Path(said.partition("--store ")[2].split()[0]).parent
+    assert not folder.exists()
     url = said.rpartition("API documentation: ")[2].split("/docs")[0]
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/livez", trust_env=False)
 
 
+@pytest.mark.usefixtures("temporary")
 def test_a_question_of_ones_own_is_taken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +239,88 @@ def test_a_child_that_ignores_ctrl_c_is_stopped_all_the_same() -> None:
 
     assert child.returncode == -signal.SIGTERM
     child.stdout.close()
+
+
+def test_a_second_ctrl_c_is_passed_on_while_the_server_stops() -> None:
+    """Whoever is impatient hurries the server, and leaves no server behind."""
+    code = (
+        "import signal, sys, time, os\n"
+        "came = []\n"
+        "def hear(*_):\n"
+        "    came.append(1)\n"
+        "    os.kill(os.getppid(), signal.SIGINT) if len(came) == 1 else sys.exit(7)\n"
+        "signal.signal(signal.SIGINT, hear)\n"
+        "print(1, flush=True)\n"
+        "time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+
+    with pytest.raises(KeyboardInterrupt):
+        stop(child, patience_s=20)
+
+    assert child.returncode == 7
+    child.stdout.close()
+
+
+def test_ctrl_c_leaves_no_folder(temporary: Path) -> None:
+    """What is made in it is gone, kept or not; only what ended well is kept."""
+
+    def interrupted() -> None:
+        with throwaway_folder(keep=True) as folder:
+            (folder / STORE).mkdir()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not list(temporary.iterdir())
+
+    with throwaway_folder(keep=True) as folder:
+        pass
+
+    assert list(temporary.iterdir()) == [folder]
+
+
+def test_a_held_ctrl_c_comes_after_the_block() -> None:
+    """Nothing between start and clean-up is left half done, and no Ctrl-C is lost."""
+    reached = []
+
+    def interrupted() -> None:
+        with interrupts_held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            reached.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert reached == [1]
+
+
+def test_the_session_of_the_demo_is_a_good_chat() -> None:
+    """Every call has its result, and after all turns there is one row more."""
+    messages = parse_messages(session())
+
+    assert [call.id for message in messages for call in message.tool_calls] == [
+        message.tool_call_id for message in messages if message.role == "tool"
+    ]
+    assert [message.role for message in messages[-2:]] == ["tool", "assistant"]
+
+
+def test_the_gap_shown_stands_where_most_was_kept() -> None:
+    """The longest of that row, by its own number in the session; an answer may have none."""
+    gaps = [
+        {"message": message, "tokens": tokens} for message, tokens in ((3, 90), (5, 10), (5, 20))
+    ]
+    tools = [
+        {"role": "tool", "tool_call_id": "call_0", "content": "x"},
+        {"role": "tool", "tool_call_id": "call_1", "content": "xx"},
+    ]
+    kept = {"sources": [{"messages": [{"role": "user", "content": "xxx"}, *tools]}]}
+    nothing: dict[str, Any] = {"sources": [{"messages": []}]}
+
+    assert telling_gap(kept | {"left_out": gaps}) == gaps[2]
+    assert telling_gap(kept | {"left_out": []}) is None
+    assert telling_gap(nothing | {"left_out": gaps}) is None
 
 
 def _body(stages: list[str], *, final: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
     "README.md",
     "docs/quickstart.md",
+    "docs/how-to/agent-history.md",
     "docs/reference/cli.md",
     "docs/reference/folding.md",
     "docs/reference/python.md",
@@ -36,6 +37,11 @@ def command_lines() -> list[str]:
     """Return the lines that fold something; servers, installs and other targets run elsewhere."""
     shell = (line for _, body in blocks("sh") for line in body.splitlines())
     return sorted({line for line in shell if "tierfold compress" in line})
+
+
+def store_blocks() -> list[tuple[str, str]]:
+    """Return document and text of every shell block that speaks to a store."""
+    return [(name, body) for name, body in blocks("sh") if body.startswith("tierfold put")]
 
 
 @pytest.fixture
@@ -83,6 +89,24 @@ def test_shell_examples_run(environment: dict[str, str], folder: Path, line: str
     assert ended.stdout
 
 
+@pytest.mark.parametrize(("name", "code"), store_blocks())
+def test_store_examples_run(
+    environment: dict[str, str], folder: Path, name: str, code: str
+) -> None:
+    """A reader can paste every block on a store, and no line of it is refused."""
+    ended = subprocess.run(
+        ["bash", "-ec", code],
+        cwd=folder,
+        env=environment | {"TIERFOLD_STORE": str(folder / "store")},
+        capture_output=True,
+        check=False,
+        timeout=50,
+    )
+
+    assert ended.returncode == 0, f"{name}: {ended.stderr.decode()}"
+    assert ended.stdout
+
+
 @pytest.mark.parametrize(("name", "code"), [b for b in blocks("sh") if "/v1/process" in b[1]])
 def test_requests_in_the_documents_are_valid(name: str, code: str) -> None:
     """The body of every curl example is a request that the server understands in full."""
@@ -96,3 +120,6 @@ def test_every_document_has_examples() -> None:
     """The patterns above find what they look for."""
     assert {name for name, _ in blocks("python")} == {*DOCUMENTS} - {"docs/reference/cli.md"}
     assert len(command_lines()) >= 4
+    assert {name for name, _ in store_blocks()} == {
+        *DOCUMENTS,
+    } - {"docs/reference/folding.md", "docs/reference/python.md"}

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from tierfold.cli.screen import Screen
-from tierfold.errors import CallerError
+from tierfold.errors import CallerError, TierfoldError
 from tierfold_actors.demo.in_process import show_in_process
+from tierfold_actors.demo.stored import opened_here, show_stored
+from tierfold_actors.demo.throwaway import throwaway_folder
 
 DEFAULT_ASK = "When are the default parameter values of a function evaluated?"
 
@@ -21,15 +23,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         answer = show_in_process(ask, screen)
         if importlib.util.find_spec("ray") is None:
+            with throwaway_folder() as folder, opened_here(folder) as contexts:
+                show_stored(2, ask, contexts, screen)
             screen.line("\nThe server needs Ray: pip install 'tierfold[ray]'. The rest is skipped.")
             return 0
         from tierfold_actors.demo.over_http import show_over_http  # noqa: PLC0415  # not without Ray
 
         keep = os.environ.get("KEEP", "0") not in {"", "0"}
         return show_over_http(ask, answer, screen, keep=keep)
-    except CallerError as error:
+    except TierfoldError as error:
         screen.line(f"  {error}")
-        return 2
+        return 2 if isinstance(error, CallerError) else 1
     except KeyboardInterrupt:
         screen.line("interrupted")
         return 130

@@ -1,20 +1,25 @@
-"""The demo's second half: the same request, and a chat, over HTTP."""
+"""The demo's second half: the same request, a chat, and a history that is stored, over HTTP."""
 
 import importlib.resources
 import json
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from tierfold.cli.progress import first_lines, milliseconds, percent, ratio, stage_line
+from tierfold.cli.remote import RemoteContexts
 from tierfold.cli.screen import Screen
 from tierfold.context import Answer, DocumentSource, StageReport
+from tierfold.errors import TierfoldError
 from tierfold_actors.demo.in_process import TOKENS, fold, heading, reference
 from tierfold_actors.demo.server import ServerDiedError, server
+from tierfold_actors.demo.stored import show_disk, show_stored
+from tierfold_actors.demo.throwaway import throwaway_folder
 
 CHAT_TOKENS = 500
 
@@ -36,9 +41,16 @@ def show_over_http(ask: str, here: Answer, screen: Screen, *, keep: bool) -> int
     """Run the second half; returns the demo's exit code."""
     heading("2. The same over HTTP", screen)
     try:
-        with server(screen, keep=keep) as url:
-            _tour(url, ask, here, screen)
-    except (ServerDiedError, httpx.HTTPError) as error:
+        with throwaway_folder(keep=keep) as folder:
+            with server(folder, screen, keep=keep) as url:
+                _tour(url, ask, here, screen)
+                with closing(RemoteContexts(url)) as contexts:
+                    sent = show_stored(4, ask, contexts, screen)
+                screen.line()
+                screen.line(f"  API documentation: {screen.paint(f'{url}/docs', 'bold')}")
+            if not keep:
+                show_disk(folder, sent, screen)
+    except (ServerDiedError, TierfoldError, httpx.HTTPError) as error:
         screen.line(screen.paint(f"  {error}", "red"))
         return 1
     return 0
@@ -55,8 +67,6 @@ def _tour(url: str, ask: str, here: Answer, screen: Screen) -> None:
         _chat(client, url, screen)
     heading("3. Side by side", screen)
     _compare(here, fold(ask, Screen(None)), first, again, screen)
-    screen.line()
-    screen.line(f"  API documentation: {screen.paint(f'{url}/docs', 'bold')}")
 
 
 def _chat(client: httpx.Client, url: str, screen: Screen) -> None:
@@ -165,7 +175,7 @@ def _compare(here: Answer, warm: Answer, first: Seen, again: Seen, screen: Scree
     row("whole request, again", milliseconds(warm.timing.total_ms), milliseconds(again.wall_ms))
     kept = [source["document"]["text"] for source in body["sources"]]
     same = kept == [s.document.text for s in here.sources if isinstance(s, DocumentSource)]
-    row("same text", "yes" if same else "no", "")
+    row("same text", "yes" if same else "no")
 
 
 def _show_curl(url: str, ask: str, sources: str, tokens: int, screen: Screen) -> None:

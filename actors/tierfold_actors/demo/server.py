@@ -5,21 +5,23 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 import httpx
 
 from tierfold.cli.keyfile import KEYS_FILE_VARIABLE
 from tierfold.cli.screen import Screen
+from tierfold.errors import TierfoldError
+from tierfold_actors.demo.throwaway import STORE, interrupts_held
+from tierfold_actors.store_plan import SHARDS_VARIABLE
 
 _START_S_MAX = 240.0  # a cold disk and a busy machine
 _STOP_S_MAX = 60.0
 _POLL_S = 0.1
+_NOT_OURS = {KEYS_FILE_VARIABLE, SHARDS_VARIABLE}  # of a server that is more than a demo's
 
 
 class ServerDiedError(RuntimeError):
@@ -27,63 +29,81 @@ class ServerDiedError(RuntimeError):
 
 
 @contextmanager
-def server(screen: Screen, *, keep: bool) -> Iterator[str]:
-    """Run `tierfold up` on a free port, show how it starts, yield its address; stop it then."""
+def server(folder: Path, screen: Screen, *, keep: bool) -> Iterator[str]:
+    """Run `tierfold up` on a free port, show how it starts, yield its address; stop it then.
+
+    Its store and its log lie in the folder.
+    """
     port = _free_port()
-    screen.line(f"  $ tierfold up --no-store --port {port}")
-    # Its lines go to a file, not a pipe: with `keep` it outlives us and still writes them.
-    with tempfile.NamedTemporaryFile(prefix="tierfold-up-", suffix=".log", delete=False) as log:
-        child = _start(port, log)
+    screen.line(f"  $ tierfold up --port {port} --store {folder / STORE} --objects none")
+    log = folder / "up.log"
+    child: subprocess.Popen[bytes] | None = None
     try:
+        with interrupts_held():  # between its start and its name here nobody could stop it
+            child = _start(port, folder, log)
         url = f"http://127.0.0.1:{port}"
-        _wait_until_ready(child, url, Path(log.name), screen)
-        yield url
-    except BaseException as error:
-        stop(child)
-        if not isinstance(error, ServerDiedError):  # its log says why
-            Path(log.name).unlink()
+        shown = _wait_until_ready(child, url, log, screen)
+        try:
+            yield url
+        except (ServerDiedError, TierfoldError, httpx.HTTPError):
+            _relay_from(log, shown, screen)  # it may have said why
+            raise
+    except BaseException:
+        if child is not None:
+            stop(child)
         raise
-    if keep:
-        screen.line(f"  KEEP=1: it stays up; stop it with: kill -INT {child.pid}")
-        return
     screen.line()
+    if keep:
+        screen.line(f"  KEEP=1: it stays up; end it: kill {child.pid}")
+        screen.line(f"  then its store and its log can go: rm -r {folder}")
+        return
     screen.line("  stopping the server ...")
     stop(child)
-    Path(log.name).unlink()
 
 
-def _start(port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(port: int, folder: Path, log: Path) -> subprocess.Popen[bytes]:
     code = "import sys; from tierfold.cli import main; sys.exit(main())"
-    # A session of its own: Ctrl-C at the terminal reaches the demo, and the demo stops the server.
-    return subprocess.Popen(  # noqa: S603  # our own command
-        [sys.executable, "-c", code, "up", "--no-store", "--port", str(port)],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        env={name: value for name, value in os.environ.items() if name != KEYS_FILE_VARIABLE},
-    )
+    flags = ["--port", str(port), "--store", str(folder / STORE), "--objects", "none"]
+    # Its lines go to a file, not a pipe: with `keep` it outlives us and still writes them.
+    with log.open("wb") as lines:
+        # A session of its own: Ctrl-C at the terminal reaches the demo, and the demo stops it.
+        return subprocess.Popen(  # noqa: S603  # our own command
+            [sys.executable, "-c", code, "up", *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=lines,
+            stderr=lines,
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if name not in _NOT_OURS},
+        )
 
 
-def _wait_until_ready(child: subprocess.Popen[bytes], url: str, log: Path, screen: Screen) -> None:
-    began = time.monotonic()
-    with log.open(encoding="utf-8", errors="replace") as lines:
-        while time.monotonic() - began < _START_S_MAX:
-            ended, ready = child.poll() is not None, _is_ready(url)
-            _relay(lines, screen)
-            if ended:
-                msg = f"the server ended with exit code {child.returncode} before it was ready"
-                raise ServerDiedError(msg)
-            if ready:
-                return
-            time.sleep(_POLL_S)
-    msg = f"the server was not ready after {_START_S_MAX:.0f} s; its log: {log}"
+def _wait_until_ready(child: subprocess.Popen[bytes], url: str, log: Path, screen: Screen) -> int:
+    """Show its lines until it answers; returns how much of its log was shown."""
+    began, shown = time.monotonic(), 0
+    while time.monotonic() - began < _START_S_MAX:
+        ended, ready = child.poll() is not None, _is_ready(url)
+        shown = _relay_from(log, shown, screen)
+        if ended:
+            msg = f"the server ended with exit code {child.returncode} before it was ready"
+            raise ServerDiedError(msg)
+        if ready:
+            return shown
+        time.sleep(_POLL_S)
+    msg = f"the server was not ready after {_START_S_MAX:.0f} s"
     raise ServerDiedError(msg)
 
 
-def _relay(lines: IO[str], screen: Screen) -> None:
-    while line := lines.readline():
-        screen.line(screen.paint(f"  | {line.rstrip()}", "dim"))
+def _relay_from(log: Path, place: int, screen: Screen) -> int:
+    """Show the whole lines that stand there from this place on; returns where they end."""
+    with log.open("rb") as lines:
+        lines.seek(place)
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            place += len(line)
+            text = line.decode("utf-8", "replace").rstrip()
+            screen.line(screen.paint(f"  | {text}", "dim"))
+    return place
 
 
 def _is_ready(url: str) -> bool:
@@ -93,13 +113,17 @@ def _is_ready(url: str) -> bool:
 
 
 def stop(child: subprocess.Popen[bytes], *, patience_s: float = _STOP_S_MAX) -> None:
-    """Ask the server to end as Ctrl-C would; insist when it does not."""
-    for way in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is not None:
-            return
-        os.kill(child.pid, way)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(patience_s)
+    """Ask the server to end as Ctrl-C would; insist when it does not.
+
+    A second Ctrl-C is passed on: it ends everything at once.
+    """
+    with interrupts_held(lambda: child.send_signal(signal.SIGINT)):
+        for way in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if child.poll() is not None:
+                return
+            os.kill(child.pid, way)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(patience_s)
 
 
 def _free_port() -> int:

@@ -50,6 +50,7 @@ def all_checks(*, port: int, is_ours: bool) -> list[Check]:
         weights(),
         haproxy(),
         memory(),
+        memory_limit(),
         disk(),
         shared_memory(),
         open_files(),
@@ -165,6 +166,22 @@ def memory() -> Check:
         return Check(name="memory", state="ok", detail="unknown on this system")
     found = next((line for line in lines if line.startswith("MemAvailable:")), "MemAvailable: 0")
     return _enough("memory", int(found.split()[1]) * 1024, _RAM_FREE_MIN, "end other programs")
+
+
+def memory_limit() -> Check:
+    """Tell how much the pools of one process may hold, and who says so."""
+    name = "memory limit"
+    try:
+        from tierfold.config import MemorySettings  # noqa: PLC0415  # seldom asked
+        from tierfold.engine.cgroup import pool_bound  # noqa: PLC0415  # needs the packages
+    except ImportError:
+        return Check(name=name, state="warn", detail="unknown until all packages are installed")
+    try:
+        bound = pool_bound(MemorySettings())
+    except SetupError as error:
+        return Check(name=name, state="fail", detail=str(error), mend="raise the container's limit")
+    detail = f"{bound.size_bytes / _GIB:.1f} GiB for one process, {bound.source}"
+    return Check(name=name, state="ok", detail=detail)
 
 
 def disk() -> Check:

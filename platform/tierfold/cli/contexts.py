@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tierfold.client.documents import BroughtBack, ContextObject, Found, Item, ItemsPage, ListPage
+from tierfold.client.documents import (
+    BroughtBack,
+    ContextObject,
+    Found,
+    HandlePage,
+    Item,
+    ItemsPage,
+    ListPage,
+)
 from tierfold.context import Budget, Markers, Tokenizer
 
 
@@ -43,6 +51,7 @@ class Contexts(Protocol):
         messages: Sequence[Mapping[str, Any]] | None = None,
         text: str | None = None,
         document: Mapping[str, Any] | None = None,
+        if_version: int | None = None,
     ) -> ContextObject:
         """Make the context exactly this, creating it where there is none."""
         ...
@@ -90,6 +99,10 @@ class Contexts(Protocol):
 
     def handle(self, text: str) -> BroughtBack:
         """Return what a handle names."""
+        ...
+
+    def handle_page(self, text: str) -> HandlePage:
+        """Return the first part of what a handle names."""
         ...
 
     def search(self, query: str, *, limit: int = 10) -> Found:

@@ -33,6 +33,9 @@ contexts that last:
   export     write a Parquet file      tierfold export all.parquet
   import     read it back              tierfold import all.parquet
 
+what if:
+  simulate   replay a trace            tierfold simulate cache --trace accesses.csv
+
 `tierfold COMMAND --help` lists a command's options.
 
 exit codes:
@@ -58,6 +61,7 @@ MODULES = {
     "put": "put",
     "rm": "rm",
     "search": "search",
+    "simulate": "simulate",
     "tiers": "tiers",
     "version": "version",
 }

@@ -10,8 +10,8 @@ from tierfold.cli.reach import add_place, place, reached
 from tierfold.cli.readable import chat_row
 from tierfold.cli.screen import stderr
 from tierfold.cli.writing import to_stdout
-from tierfold.client.documents import BroughtBack, ItemsPage
-from tierfold.client.paging import each_item, page_items
+from tierfold.client.documents import ItemsPage
+from tierfold.client.paging import each_item, each_page, page_items
 from tierfold.context.handle import Handle
 from tierfold.errors import InvalidInputError, UnknownHandleError
 
@@ -34,7 +34,7 @@ def command(argv: list[str]) -> int:
         raise InvalidInputError(problem)
     with reached(place(found), screen) as contexts:
         if is_handle:
-            to_stdout(ended(_restored(contexts.handle(found.name), is_json=found.json)))
+            to_stdout(ended(_restored(contexts, found.name, is_json=found.json)))
         else:
             to_stdout(ended(_context(contexts, found)))
     return Exit.DONE
@@ -69,14 +69,17 @@ def _is_handle(name: str) -> bool:
     return True
 
 
-def _restored(value: BroughtBack, *, is_json: bool) -> Iterator[bytes]:
+def _restored(contexts: Contexts, handle: str, *, is_json: bool) -> Iterator[bytes]:
+    """Yield what a handle names: as text a page at a time, never holding more."""
     if is_json:
+        value = contexts.handle(handle)
         yield json_bytes({"text": value} if isinstance(value, str) else {"messages": value})
-    elif isinstance(value, str):
-        yield value.encode()
-    else:
-        for row in value:
-            yield chat_row(row)
+        return
+    for page in each_page(contexts.handle_page, handle):
+        if isinstance(page.value, str):
+            yield page.value.encode()
+        else:
+            yield from map(chat_row, page.value)
 
 
 def _context(contexts: Contexts, found: argparse.Namespace) -> Iterator[bytes]:

@@ -133,7 +133,11 @@ def _imported(contexts: Contexts, wanted: FileContext, *, replaces: bool) -> Out
         return "continued"
     if not replaces:
         return "different"
-    _replace(contexts, wanted, has_same_items=comparison == "equal")
+    if comparison != "equal":
+        stored = _replace(contexts, wanted, stored)
+    if not _has_same_about(stored, wanted):
+        head = wanted.head
+        contexts.update(name, title=head.title, metadata=head.about(), ttl_s=head.ttl_s)
     return "replaced"
 
 
@@ -164,13 +168,22 @@ def _append(contexts: Contexts, name: str, runs: Iterator[Run], *, version: int)
         version = contexts.append(name, if_version=version, **as_appended(run)).version
 
 
-def _replace(contexts: Contexts, wanted: FileContext, *, has_same_items: bool) -> None:
-    head = wanted.head
-    if has_same_items:
-        contexts.update(head.context, title=head.title, metadata=head.about(), ttl_s=head.ttl_s)
-        return
-    contexts.delete(head.context)
-    _create(contexts, wanted, wanted.runs_anew())
+def _replace(contexts: Contexts, wanted: FileContext, stored: ContextObject) -> ContextObject:
+    """Put the file's items in the place of those stored; returns what is stored then.
+
+    In one change, where one request carries them all. Else the first of them, and the others after
+    it: what was broken off begins as the file does, and is continued. Another shape has no such
+    way: it is made anew.
+    """
+    name = wanted.head.context
+    if stored.shape != wanted.head.shape:
+        contexts.delete(name)
+        _create(contexts, wanted, wanted.runs_anew())
+        return contexts.get(name)
+    first, rest = wanted.put_first()
+    made = contexts.put(name, if_version=stored.version, **as_created(first))
+    _append(contexts, name, rest, version=made.version)
+    return contexts.get(name)
 
 
 def _refusal(different: list[str]) -> str:

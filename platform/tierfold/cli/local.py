@@ -8,6 +8,7 @@ from tierfold.client.documents import (
     BroughtBack,
     ContextObject,
     Found,
+    HandlePage,
     Item,
     ItemsPage,
     ListPage,
@@ -85,9 +86,13 @@ class LocalContexts:
         messages: Sequence[Mapping[str, Any]] | None = None,
         text: str | None = None,
         document: Mapping[str, Any] | None = None,
+        if_version: int | None = None,
     ) -> ContextObject:
         """Make the context exactly this."""
-        return context_object(self.store.put(id, messages=messages, text=text, document=document))
+        info = self.store.put(
+            id, messages=messages, text=text, document=document, if_version=if_version
+        )
+        return context_object(info)
 
     def get(self, id: str) -> ContextObject:  # noqa: A002  # as above
         """Return what is known of a context without its items."""
@@ -157,6 +162,11 @@ class LocalContexts:
     def handle(self, text: str) -> BroughtBack:
         """Return what a handle names."""
         return self.store.bring_back(text)
+
+    def handle_page(self, text: str) -> HandlePage:
+        """Return the first part of what a handle names."""
+        page = self.store.bring_back_page(text)
+        return HandlePage(value=page.value, next=page.next)
 
     def search(self, query: str, *, limit: int = 10) -> Found:
         """Find items by the words of a query, in what was just written too, if it is soon done.
@@ -260,6 +270,7 @@ def _shard(index: int, report: TiersReport) -> dict[str, Any]:
         "unsealed_bytes": report.unsealed_bytes,
         "backlog": {"blocks": report.backlog_blocks, "contexts": report.backlog_contexts},
         "object_store": {"url": report.object_store, "problem": report.object_store_problem},
+        "problem": report.upkeep_problem,
     }
 
 

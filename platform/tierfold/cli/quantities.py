@@ -78,6 +78,15 @@ def share(text: str) -> float:
         raise _malformed(text, _A_SHARE) from None
 
 
+def share_or_size(text: str) -> tuple[float, bool]:
+    """Return the amount in `1%` or `64MiB`, and whether it is a share; above zero."""
+    is_share = text.strip().endswith("%")
+    amount = share(text) if is_share else float(size_bytes(text))
+    if amount <= 0 or (is_share and amount > 1):
+        raise _malformed(text, "a share up to 100%, as 1%, or a size, as 64MiB; more than none")
+    return amount, is_share
+
+
 def _matched(pattern: re.Pattern[str], text: str, wanted: str) -> tuple[float, str]:
     match = pattern.fullmatch(_short(text, wanted).strip())
     if match is None:

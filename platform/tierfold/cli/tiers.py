@@ -51,6 +51,8 @@ def _as_text(body: Mapping[str, Any], screen: Screen) -> Iterator[str]:
         problem = shard["object_store"]["problem"]
         if problem:
             yield "  " + screen.paint(f"object store: {problem}", "yellow")
+        if shard.get("problem"):
+            yield "  " + screen.paint(f"upkeep: {shard['problem']}", "yellow")
 
 
 def _row(tier: Mapping[str, Any]) -> tuple[str, ...]:

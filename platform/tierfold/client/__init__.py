@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tierfold.client.asynchronous import AsyncClient
     from tierfold.client.client import Client
-    from tierfold.client.documents import ContextObject, Found, ItemsPage, ListPage, SearchHit
+    from tierfold.client.documents import (
+        ContextObject,
+        Found,
+        HandlePage,
+        ItemsPage,
+        ListPage,
+        SearchHit,
+    )
     from tierfold.client.exchange import Retries
 
 __all__ = [
@@ -18,6 +25,7 @@ __all__ = [
     "Client",
     "ContextObject",
     "Found",
+    "HandlePage",
     "ItemsPage",
     "ListPage",
     "Retries",
@@ -29,6 +37,7 @@ _HOMES = {
     "Client": "tierfold.client.client",
     "ContextObject": "tierfold.client.documents",
     "Found": "tierfold.client.documents",
+    "HandlePage": "tierfold.client.documents",
     "ItemsPage": "tierfold.client.documents",
     "ListPage": "tierfold.client.documents",
     "Retries": "tierfold.client.exchange",

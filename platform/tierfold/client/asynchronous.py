@@ -16,12 +16,13 @@ from tierfold.client.documents import (
     BroughtBack,
     ContextObject,
     Found,
+    HandlePage,
     Item,
     ItemsPage,
     ListPage,
 )
 from tierfold.client.exchange import Retries
-from tierfold.client.paging import CONTEXTS_MAX, ItemPaging
+from tierfold.client.paging import CONTEXTS_MAX, ItemPaging, joined_pages, next_of
 from tierfold.client.problems import KEY_VARIABLE
 from tierfold.client.replies import SeenVersions, document_of, new_key, require_sendable
 from tierfold.config import Limits
@@ -116,7 +117,7 @@ class AsyncClient:
         """Return what is known of a context without its items."""
         return await self._changed(calls.get(id))
 
-    async def update(
+    async def update(  # noqa: PLR0913  # as above
         self,
         id: str,  # noqa: A002  # as above
         *,
@@ -125,6 +126,7 @@ class AsyncClient:
         ttl_s: float | None = None,
         pinned_s: float | None = None,
         if_version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> ContextObject:
         """Change title, metadata, life (`ttl_s`, 0 is for ever) or pin (`pinned_s` from now)."""
         call = calls.update(
@@ -134,6 +136,7 @@ class AsyncClient:
             ttl_s=ttl_s,
             pinned_s=pinned_s,
             if_version=if_version,
+            idempotency_key=idempotency_key or new_key(),
         )
         return await self._changed(call)
 
@@ -209,7 +212,17 @@ class AsyncClient:
 
     async def handle(self, text: str) -> BroughtBack:
         """Return what a handle names, byte for byte: a text, or whole rows of a chat."""
-        return documents.brought_back(await self._asked(calls.handle(text)))
+        pages: list[BroughtBack] = []
+        left: str | None = text
+        while left is not None:
+            page = await self.handle_page(left)
+            pages.append(page.value)
+            left = next_of(page, left)
+        return joined_pages(pages)
+
+    async def handle_page(self, text: str, *, limit: int | None = None) -> HandlePage:
+        """Return the first part of what a handle names, at most `limit` items and 16 MiB."""
+        return documents.handle_page(await self._asked(calls.handle(text, limit=limit)))
 
     async def search(self, query: str, *, limit: int = 10) -> Found:
         """Find items by the words of a query, the best first."""

@@ -10,7 +10,7 @@ from tierfold.context import UNLIMITED, Budget, Markers, Tokenizer
 from tierfold.context.canonical import canonical_json
 from tierfold.context.identity import ContextKey
 from tierfold.context.stored import Consistency
-from tierfold.errors import InvalidInputError, UnknownHandleError
+from tierfold.errors import InvalidInputError, MalformedHandleError
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -111,7 +111,7 @@ def get(id: str) -> Call:  # noqa: A002  # as above
     return Call(method="GET", path=_path(id), about={"context": id})
 
 
-def update(
+def update(  # noqa: PLR0913  # a change's own fields, keyword-only
     id: str,  # noqa: A002  # as above
     *,
     title: str | None,
@@ -119,16 +119,16 @@ def update(
     ttl_s: float | None,
     pinned_s: float | None,
     if_version: int | None,
+    idempotency_key: str,
 ) -> Call:
     """Change what is kept besides the items."""
     said = {"title": title, "metadata": metadata, "ttl_s": ttl_s, "pinned_s": pinned_s}
     return Call(
         method="PATCH",
         path=_path(id),
-        headers=_condition(if_version),
+        headers={"idempotency-key": idempotency_key} | _condition(if_version),
         body=canonical_json(_given(said)),
         about={"context": id, "if_version": if_version},
-        is_repeatable=if_version is None,  # the second would meet the first one's version
     )
 
 
@@ -178,11 +178,16 @@ def process(id: str, question: Question, *, version_seen: int) -> Call:  # noqa:
     )
 
 
-def handle(text: str) -> Call:
-    """Bring back what a handle names."""
+def handle(text: str, *, limit: int | None) -> Call:
+    """Bring back what a handle names, or the first items of it."""
     if not text or "/" in text or set(text) <= {"."}:  # it would be another path on the server
-        raise UnknownHandleError(text)
-    return Call(method="GET", path=f"/v1/handles/{quote(text, safe='')}", about={"handle": text})
+        raise MalformedHandleError(text)
+    return Call(
+        method="GET",
+        path=f"/v1/handles/{quote(text, safe='')}",
+        query={} if limit is None else {"limit": str(limit)},
+        about={"handle": text},
+    )
 
 
 def search(query: str, *, limit: int) -> Call:

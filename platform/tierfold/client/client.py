@@ -16,12 +16,13 @@ from tierfold.client.documents import (
     BroughtBack,
     ContextObject,
     Found,
+    HandlePage,
     Item,
     ItemsPage,
     ListPage,
 )
 from tierfold.client.exchange import Retries
-from tierfold.client.paging import each_context, each_item
+from tierfold.client.paging import each_context, each_item, each_page, joined_pages
 from tierfold.client.problems import KEY_VARIABLE
 from tierfold.client.replies import SeenVersions, document_of, new_key, require_sendable
 from tierfold.config import Limits
@@ -115,7 +116,7 @@ class Client:
         """Return what is known of a context without its items."""
         return self._changed(calls.get(id))
 
-    def update(
+    def update(  # noqa: PLR0913  # as above
         self,
         id: str,  # noqa: A002  # as above
         *,
@@ -124,6 +125,7 @@ class Client:
         ttl_s: float | None = None,
         pinned_s: float | None = None,
         if_version: int | None = None,
+        idempotency_key: str | None = None,
     ) -> ContextObject:
         """Change title, metadata, life (`ttl_s`, 0 is for ever) or pin (`pinned_s` from now)."""
         call = calls.update(
@@ -133,6 +135,7 @@ class Client:
             ttl_s=ttl_s,
             pinned_s=pinned_s,
             if_version=if_version,
+            idempotency_key=idempotency_key or new_key(),
         )
         return self._changed(call)
 
@@ -190,7 +193,11 @@ class Client:
 
     def handle(self, text: str) -> BroughtBack:
         """Return what a handle names, byte for byte: a text, or whole rows of a chat."""
-        return documents.brought_back(self._asked(calls.handle(text)))
+        return joined_pages(page.value for page in each_page(self.handle_page, text))
+
+    def handle_page(self, text: str, *, limit: int | None = None) -> HandlePage:
+        """Return the first part of what a handle names, at most `limit` items and 16 MiB."""
+        return documents.handle_page(self._asked(calls.handle(text, limit=limit)))
 
     def search(self, query: str, *, limit: int = 10) -> Found:
         """Find items by the words of a query, the best first."""

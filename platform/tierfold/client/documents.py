@@ -61,6 +61,14 @@ class ItemsPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandlePage:
+    """The first part of what a handle names, and the handle of what is behind it."""
+
+    value: BroughtBack = field(repr=False)
+    next: str | None = None  # None: that was all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHit:
     """One item that was found."""
 
@@ -111,13 +119,13 @@ def found(body: Mapping[str, Any]) -> Found:
     return Found(hits=hits, segments_waiting=int(body.get("segments_waiting", 0)))
 
 
-def brought_back(body: Mapping[str, Any]) -> BroughtBack:
-    """Return what a handle names."""
+def handle_page(body: Mapping[str, Any]) -> HandlePage:
+    """Return what a handle names, or its first part."""
     value: BroughtBack | None = body.get("text", body.get("messages"))
     if value is None:
         problem = "it has neither text nor messages"
         raise MalformedReplyError(problem)
-    return value
+    return HandlePage(value=value, next=body.get("next"))
 
 
 def _built(kind: type[T], body: Mapping[str, Any]) -> T:

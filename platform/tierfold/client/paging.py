@@ -1,10 +1,17 @@
 """Lists that come in pages, as one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from tierfold.client.documents import ContextObject, ItemsPage, ListPage
+from tierfold.client.documents import (
+    BroughtBack,
+    ContextObject,
+    HandlePage,
+    ItemsPage,
+    ListPage,
+    MalformedReplyError,
+)
 from tierfold.errors import VersionConflictError
 
 ITEMS_MAX = 1000  # in one page
@@ -26,6 +33,14 @@ class ListPageOf(Protocol):
 
     def __call__(self, *, after: str, limit: int) -> ListPage:
         """Return up to `limit` contexts after that id."""
+        ...
+
+
+class HandlePageOf(Protocol):
+    """A way to bring back the first part of what a handle names."""
+
+    def __call__(self, text: str, /) -> HandlePage:
+        """Return it, and the handle of what is behind it."""
         ...
 
 
@@ -89,3 +104,34 @@ def each_context(page_of: ListPageOf, *, limit: int = CONTEXTS_MAX) -> Iterator[
         if not page.has_more or not page.contexts:
             return
         after = page.contexts[-1].id
+
+
+def each_page(page_of: HandlePageOf, handle: str) -> Iterator[HandlePage]:
+    """Yield what a handle names, a page at a time."""
+    left: str | None = handle
+    while left is not None:
+        page = page_of(left)
+        yield page
+        left = next_of(page, left)
+
+
+def next_of(page: HandlePage, handle: str) -> str | None:
+    """Return the handle behind a page of this handle; raises MalformedReplyError for the same."""
+    if page.next == handle:
+        problem = "a page has no end"
+        raise MalformedReplyError(problem)
+    return page.next
+
+
+def joined_pages(pages: Iterable[BroughtBack]) -> BroughtBack:
+    """Return the pages of one handle as a whole."""
+    text: list[str] = []
+    rows: list[dict[str, Any]] = []
+    is_text = False
+    for page in pages:
+        if isinstance(page, str):
+            is_text = True
+            text.append(page)
+        else:
+            rows += page
+    return "".join(text) if is_text else rows

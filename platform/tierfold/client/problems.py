@@ -14,6 +14,7 @@ from tierfold.errors import (
     InvalidInputError,
     KeyInFlightError,
     KeyReusedError,
+    MalformedHandleError,
     MissingDictionaryError,
     ObjectStoreError,
     OverloadError,
@@ -39,6 +40,7 @@ _KINDS: dict[str, type[TierfoldError]] = {
         InvalidInputError,
         KeyInFlightError,
         KeyReusedError,
+        MalformedHandleError,
         MissingDictionaryError,
         ObjectStoreError,
         OverloadError,
@@ -90,6 +92,7 @@ def _particulars(
     """Return what the error carries, from the document and from what was asked."""
     detail = str(document.get("detail", ""))
     context = {"context": about.get("context", "")}
+    handle = {"handle": about.get("handle", "")}
     found: dict[type[TierfoldError], dict[str, Any]] = {
         BudgetTooSmallError: _budget(document, about),
         ContextExistsError: context,
@@ -101,7 +104,8 @@ def _particulars(
         ShardUnavailableError: _patience(headers),
         TooLargeError: _sizes(detail),
         UnknownContextError: context,
-        UnknownHandleError: {"handle": about.get("handle", "")},
+        MalformedHandleError: handle,
+        UnknownHandleError: handle,
         UnknownStageError: _stages(document, about),
         VersionConflictError: context
         | {"asked": about.get("if_version"), "current": _current(document, headers)},

@@ -22,22 +22,27 @@ class SeenVersions:
 
     def __init__(self, limit: int = _VERSIONS_MAX) -> None:
         self._limit = limit
-        self._versions: OrderedDict[str, int] = OrderedDict()
+        self._versions: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._lock = Lock()
 
     def seen(self, context: ContextObject) -> ContextObject:
-        """Note a context's version and return the context."""
+        """Note a context's version and return the context.
+
+        Replies come in any order, and versions of one that was deleted and made again begin anew:
+        of two contexts under one id the younger counts, of two versions the higher.
+        """
+        state = (context.created_at, context.version)
         with self._lock:
-            self._versions[context.id] = context.version
+            self._versions[context.id] = max(state, self._versions.get(context.id, state))
             self._versions.move_to_end(context.id)
             while len(self._versions) > self._limit:
                 self._versions.popitem(last=False)
         return context
 
     def of(self, context: str) -> int:
-        """Return the version seen last; 0 for none."""
+        """Return the newest version seen; 0 for none."""
         with self._lock:
-            return self._versions.get(context, 0)
+            return self._versions.get(context, (0.0, 0))[1]
 
     def forget(self, context: str) -> None:
         """Forget a deleted context: its id may begin anew."""

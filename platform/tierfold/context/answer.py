@@ -29,6 +29,7 @@ class LeftOut:
     end: int  # one past the last
     tokens: int
     handle: str | None = None  # brings it back, where it is of a stored context
+    count: int = 1  # rows or parts from this one on; more than one only where none of them was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,7 @@ def _require_finite(value: Any, path: str) -> None:
         case dict():
             for key, inner in value.items():
                 if not isinstance(inner, str):
-                    _require_finite(inner, f"{path}.{key}")
+                    _require_finite(inner, f"{path}.{key}" if path else f"{key}")
         case list() | tuple():
             for index, inner in enumerate(value):
                 if not isinstance(inner, str):

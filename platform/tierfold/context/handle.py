@@ -11,10 +11,10 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tierfold.context.identity import DIGEST_BYTES, slot_of
-from tierfold.errors import UnknownHandleError
+from tierfold.errors import MalformedHandleError
 
 CHECK_BYTES = 4
 
@@ -23,6 +23,7 @@ _MORE = 0x80
 _LOW = 0x7F
 _VARINT_BYTES_MAX = 9
 _FIELDS = 5
+_SHOWN_MAX = 80  # characters of what is no handle
 _SHORT = tuple(bytes((value,)) for value in range(_MORE))
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
@@ -50,17 +51,31 @@ class Handle:
             self.digest, self.first, self.count, self.part, (self.start, self.end), self.check
         )
 
+    def behind(self, *, first: int, items: int, characters: int, check: bytes) -> "Handle":
+        """Return the handle of what is left when some items are taken from its front.
+
+        They stand at `first` now and have so many characters; the check is of the names behind.
+        """
+        return replace(
+            self,
+            first=first + items,
+            count=self.count - items,
+            start=max(self.start - characters, 0),
+            end=self.end and self.end - characters,
+            check=check,
+        )
+
     @classmethod
     def decode(cls, text: str) -> "Handle":
-        """Return the handle a caller sent; raises UnknownHandleError for what never was one."""
+        """Return the handle a caller sent; raises MalformedHandleError for what never was one."""
         try:
             packed = _unpacked(text)
             fields, at = _fields(packed)
         except (ValueError, binascii.Error, IndexError) as error:
-            raise UnknownHandleError(text[:80]) from error
+            raise MalformedHandleError(text[:_SHOWN_MAX]) from error
         first, count, part, start, end = fields
         if len(packed) - at != CHECK_BYTES or count < 1 or start > end:
-            raise UnknownHandleError(text[:80])
+            raise MalformedHandleError(text[:_SHOWN_MAX])
         return cls(
             digest=packed[:DIGEST_BYTES],
             first=first,

@@ -32,6 +32,7 @@ NO_CHAIN: Final = bytes(NAME_BYTES)
 _FIXED = struct.Struct(">BBBQQQ16sQQQQBBB")
 _CHANGE = struct.Struct(">8s8sQ")
 _COUNT = struct.Struct(">I")
+_FOUND = 1 << 63  # beside a change's version: nothing had to be made
 
 
 class Shape(IntEnum):
@@ -44,11 +45,12 @@ class Shape(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change that was made under an idempotency key; 64 bit each."""
+    """A change that was asked for under an idempotency key; 64 bit each."""
 
     key: bytes  # hash of the key
     fingerprint: bytes  # hash of the request
-    version: int  # what it made
+    version: int  # what it made, or found to be so already
+    was_made: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,10 @@ class Head:
             len(self.tail),
             len(self.changes),
         )
-        changes = (_CHANGE.pack(c.key, c.fingerprint, c.version) for c in self.changes)
+        changes = (
+            _CHANGE.pack(c.key, c.fingerprint, c.version if c.was_made else c.version | _FOUND)
+            for c in self.changes
+        )
         return b"".join(
             (fixed, identity, self.spine or b"", self.about or b"", *self.tail, *changes)
         )
@@ -133,8 +138,13 @@ def _decoded(data: bytes) -> Head:
         about=names.pop(0) if flags & 2 else None,
         tail=tuple(names),
         changes=tuple(
-            Change(key=key, fingerprint=fingerprint, version=made)
-            for key, fingerprint, made in _CHANGE.iter_unpack(data[lists:])
+            Change(
+                key=key,
+                fingerprint=fingerprint,
+                version=version & ~_FOUND,
+                was_made=not version & _FOUND,
+            )
+            for key, fingerprint, version in _CHANGE.iter_unpack(data[lists:])
         ),
         created_ms=created_ms,
         updated_ms=updated_ms,

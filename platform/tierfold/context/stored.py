@@ -1,5 +1,6 @@
 """What callers see of a stored context."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,8 @@ from tierfold.context.segment import Segment, SegmentKind, segment
 from tierfold.errors import TooLargeError
 
 Consistency = Literal["session", "latest", "any"]
+
+_SECOND_MS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,11 @@ class ContextInfo:
     def etag(self) -> str:
         """The version as HTTP's entity tag."""
         return f'"{self.head.version}"'
+
+
+def whole_milliseconds(seconds: float) -> int:
+    """Return a life or a pin in milliseconds: 0 means something else, so the least above is one."""
+    return max(math.ceil(round(seconds * _SECOND_MS, 3)), 1) if seconds > 0 else 0
 
 
 def about_segment(

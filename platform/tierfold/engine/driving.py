@@ -1,10 +1,10 @@
 """Running a verb against shards in this process."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tierfold.engine.shard.operations import Operation, ShardLink
-from tierfold.engine.verbs import Ask, AskAll, Compute, Step, require_result
+from tierfold.engine.verbs import Ask, AskAll, Build, Compute, Step, require_result
 from tierfold.errors import TierfoldError
 from tierfold.replication import Placement
 
@@ -27,6 +27,64 @@ def run(steps: Generator[Step, Any, T], links: Sequence[ShardLink], placement: P
         return result
 
 
+def run_all(
+    verbs: Sequence[Generator[Step, Any, T]], links: Sequence[ShardLink], placement: Placement
+) -> list[T | TierfoldError]:
+    """Drive verbs to their ends side by side: what they ask a shard at one time goes in one call.
+
+    Returns what each returned, or the TierfoldError it raised.
+    """
+    outcomes: dict[int, T | TierfoldError] = {}
+    waiting = {at: _Waiting(steps) for at, steps in enumerate(verbs)}
+    answers: dict[int, Any] = dict.fromkeys(waiting)
+    while waiting:
+        for at, answer in answers.items():
+            try:
+                waiting[at].go_on(answer)
+            except StopIteration as end:
+                outcomes[at] = end.value
+            except TierfoldError as error:
+                outcomes[at] = error
+        waiting = {at: each for at, each in waiting.items() if at not in outcomes}
+        answers = _answers({at: each.step for at, each in waiting.items()}, links, placement)
+    return [outcomes[at] for at in range(len(verbs))]
+
+
+class _Waiting:
+    """A verb that waits for the answer to its step."""
+
+    def __init__(self, steps: Generator[Step, Any, Any]) -> None:
+        self._steps = steps
+        self.step: Any = None  # before the first one
+
+    def go_on(self, answer: Any) -> None:
+        """Give it the answer, or throw it; raises StopIteration with what it returns."""
+        if isinstance(answer, TierfoldError):
+            self.step = self._steps.throw(answer)
+        else:
+            self.step = self._steps.send(answer)
+
+
+def _answers(
+    steps: Mapping[int, Step], links: Sequence[ShardLink], placement: Placement
+) -> dict[int, Any]:
+    """Return what each step is answered; errors are answers here."""
+    answers: dict[int, Any] = {}
+    by_shard: dict[int, list[int]] = {}
+    for at, step in steps.items():
+        if isinstance(step, Ask):
+            by_shard.setdefault(placement.home(step.slot), []).append(at)
+            continue
+        try:
+            answers[at] = _done(step, links, placement)
+        except TierfoldError as error:
+            answers[at] = error
+    for shard, asking in by_shard.items():
+        operations = [step.operation for at in asking if isinstance(step := steps[at], Ask)]
+        answers.update(zip(asking, links[shard].call(operations), strict=True))
+    return answers
+
+
 def _done(step: Step, links: Sequence[ShardLink], placement: Placement) -> Any:
     match step:
         case Ask(slot=slot, operation=operation):
@@ -35,6 +93,8 @@ def _done(step: Step, links: Sequence[ShardLink], placement: Placement) -> Any:
             return [_asked(link, operation) for link in links]
         case Compute(work=work):
             return work()
+        case Build():
+            return step.here()
 
 
 def _asked(link: ShardLink, operation: Operation) -> Any:

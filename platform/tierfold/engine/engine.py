@@ -14,11 +14,13 @@ from tierfold.processing import (
     LatencyModel,
     Newest,
     Pipeline,
+    Places,
     Prepared,
     Stages,
     TokenLimit,
     characters_of,
     has_keep_mark,
+    may_read_less,
     newest,
     nominal_ms,
     require_memory,
@@ -72,9 +74,13 @@ class Engine:
         *,
         started_ms: float | None = None,
         prepared: Prepared | None = None,
+        part: Newest | None = None,
     ) -> Answer:
-        """Return the final answer; the deadline counts from `started_ms` on the engine's clock."""
-        job = self._job(request, self._moment(started_ms), prepared)
+        """Return the final answer; the deadline counts from `started_ms` on the engine's clock.
+
+        `part` says what the sources are of the whole, where some of a stored context was not read.
+        """
+        job = self._job(request, self._moment(started_ms), prepared, part)
         return self._finish(job, _last(job.pipeline.run()), is_final=True)
 
     def stream(
@@ -83,9 +89,10 @@ class Engine:
         *,
         started_ms: float | None = None,
         prepared: Prepared | None = None,
+        part: Newest | None = None,
     ) -> Generator[Answer]:
         """Yield the answer after each stage, the final one last; closing it stops the work."""
-        job = self._job(request, self._moment(started_ms), prepared)
+        job = self._job(request, self._moment(started_ms), prepared, part)
         stages_seen = 0
         for draft in job.pipeline.run():
             if len(draft.stages) > stages_seen:
@@ -104,15 +111,29 @@ class Engine:
         """Return the CPU of a question to a working set of so many tokens: these stages, or all."""
         return sum(self.latency.predict_ms(step, tokens) for step in stages or self.stages.names)
 
+    def characters_in_time(self, remaining_ms: float) -> int:
+        """Return how much can be read and ranked in so many milliseconds; never nothing."""
+        steps = ("read", "index", self.stages.names[0])
+        tokens = self.latency.largest_in_time(steps, remaining_ms=remaining_ms)
+        return max(int(tokens * _CHARACTERS_PER_TOKEN), _CHARACTERS_READ_MIN)
+
     def _moment(self, started_ms: float | None) -> _Moment:
         now = self.clock.now_ms()
         return _Moment(
             began_ms=now if started_ms is None else started_ms, cpu_ms=self.clock.cpu_ms()
         )
 
-    def _job(self, request: Request, moment: _Moment, prepared: Prepared | None) -> _Job:
+    def _job(
+        self,
+        request: Request,
+        moment: _Moment,
+        prepared: Prepared | None,
+        part: Newest | None,
+    ) -> _Job:
         _require_within(request, self.settings.limits)
-        _require_places(request, prepared)
+        if part is not None:
+            return self._partial(request, moment, part)
+        _require_places(request, None if prepared is None else prepared.places)
         if prepared is None:
             hurried = self._hurried(request, moment)
             if hurried is not None:
@@ -122,6 +143,19 @@ class Engine:
         pipeline = self._pipeline(request, moment, prepared, tokens_reserved=0)
         return _Job(request=request, pipeline=pipeline, moment=moment, newest=None)
 
+    def _partial(self, request: Request, moment: _Moment, part: Newest) -> _Job:
+        """Return the job on what was read of the store, or on as much of it as there is time for.
+
+        A chat is read leniently: its owner is not who asks, and its older rows may be missing.
+        """
+        _require_places(request, part.places)
+        characters_max = self._characters_in_time(request, moment)
+        if characters_max is not None:
+            part = newest(part.sources, characters_max).within(part)
+        shorter = replace(request, sources=part.sources)
+        prepared = self._read(shorter, places=part.places, strict=False)
+        return self._on_newest(shorter, moment, prepared, part)
+
     def _hurried(self, request: Request, moment: _Moment) -> _Job | None:
         """Return the job on the newest part, where reading and ranking all would end too late."""
         characters_max = self._characters_in_time(request, moment)
@@ -130,28 +164,28 @@ class Engine:
         part = newest(request.sources, characters_max)
         shorter = replace(request, sources=part.sources)
         try:
-            pipeline = self._pipeline(
-                shorter, moment, self._read(shorter), tokens_reserved=part.marker_tokens_max
-            )
+            job = self._on_newest(shorter, moment, self._read(shorter), part)
         except CallerError:
             return None  # read whole, the refusal names the caller's own places
-        if not pipeline.has_room:
-            return None  # the refusal should speak of the whole
-        return _Job(request=shorter, pipeline=pipeline, moment=moment, newest=part)
+        return job if job.pipeline.has_room else None  # the refusal should speak of the whole
+
+    def _on_newest(
+        self, request: Request, moment: _Moment, prepared: Prepared, part: Newest
+    ) -> _Job:
+        count = token_counter(request.tokenizer).count
+        reserved = part.marker_tokens_max(request.markers, count)
+        pipeline = self._pipeline(request, moment, prepared, tokens_reserved=reserved)
+        return _Job(request=request, pipeline=pipeline, moment=moment, newest=part)
 
     def _characters_in_time(self, request: Request, moment: _Moment) -> int | None:
         """Return how much can be read and ranked before the deadline; None where all can."""
-        budget = request.budget
-        if budget.latency_ms is None or not budget.asks_to_shrink:
+        latency_ms = request.budget.latency_ms
+        is_hurried = may_read_less(request.budget, stages=request.stages, bypass=request.bypass)
+        if latency_ms is None or not is_hurried:
             return None
-        if request.stages or request.bypass:
-            return None
+        remaining_ms = moment.began_ms + latency_ms - self.clock.now_ms()
+        characters_max = self.characters_in_time(remaining_ms)
         characters = characters_of(request.sources)
-        remaining_ms = moment.began_ms + budget.latency_ms - self.clock.now_ms()
-        tokens_max = self.latency.largest_in_time(
-            ("read", "index", self.stages.names[0]), remaining_ms=remaining_ms
-        )
-        characters_max = max(int(tokens_max * _CHARACTERS_PER_TOKEN), _CHARACTERS_READ_MIN)
         if characters_max >= characters or has_keep_mark(request.sources):
             return None
         return characters_max
@@ -182,9 +216,15 @@ class Engine:
             latency=self.latency,
         )
 
-    def _read(self, request: Request) -> Prepared:
+    def _read(
+        self, request: Request, *, places: Places | None = None, strict: bool = True
+    ) -> Prepared:
         began_ms = self.clock.now_ms()
-        prepared = self.prepare(request.sources, tokenizer=request.tokenizer)
+        limits = self.settings.limits
+        intake = read(request.sources, tokenizer=request.tokenizer, strict=strict, limits=limits)
+        prepared = Prepared(
+            sources=request.sources, tokenizer=request.tokenizer, intake=intake, places=places
+        )
         prepared.read_ms = self.clock.now_ms() - began_ms
         self.latency.observe("read", prepared.intake.tokens, took_ms=prepared.read_ms)
         return prepared
@@ -225,7 +265,7 @@ class Engine:
         return job.newest.completed(
             answer,
             count=lambda sources: tokens_of(sources, counter),
-            marks=job.request.markers == "short",
+            markers=job.request.markers,
         )
 
     def _timing(self, job: _Job, draft: Draft) -> Timing:
@@ -263,9 +303,9 @@ def _require_within(request: Request, limits: Limits) -> None:
         )
 
 
-def _require_places(request: Request, prepared: Prepared | None) -> None:
+def _require_places(request: Request, places: Places | None) -> None:
     """Refuse handles where nothing is stored that they could bring back."""
-    if request.markers == "handles" and (prepared is None or prepared.places is None):
+    if request.markers == "handles" and places is None:
         problem = "handles need one stored context as the only source; else use short or none"
         raise InvalidInputError(problem, path="markers")
 

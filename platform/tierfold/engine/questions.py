@@ -1,7 +1,8 @@
 """Stored contexts made ready for questions: held in this process, and as fresh as is asked.
 
 What is held is extended by the appends that are made from here. No answer is older than a change
-that was made from here; those made elsewhere are seen when home is asked.
+that was made from here; those made elsewhere are seen when home is asked. Where a deadline leaves
+no time to make a working set, the newest items are read alone.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -10,18 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from tierfold.config import Limits
-from tierfold.context import Source, Tokenizer
+from tierfold.context import Budget, Source, Tokenizer
 from tierfold.context.identity import ContextKey
 from tierfold.context.manifest import Shape, chained
 from tierfold.context.segment import Item, joined
 from tierfold.context.source import ContextSource
 from tierfold.context.stored import Consistency, ContextInfo
 from tierfold.engine.shard.heads import is_over
-from tierfold.engine.shard.operations import Changed, GetVersion, Items, ReadSince, Version
-from tierfold.engine.steps import Ask, Compute, Step
-from tierfold.engine.working import Held, Loaded, WorkingSets, build, extended, map_shared
+from tierfold.engine.shard.operations import (
+    Changed,
+    GetVersion,
+    Items,
+    NewestItems,
+    ReadNewest,
+    ReadSince,
+    Version,
+)
+from tierfold.engine.sources import Found, SourceRead, newest_of
+from tierfold.engine.steps import Ask, Build, Compute, Step
+from tierfold.engine.working import (
+    Held,
+    Loaded,
+    Partial,
+    WorkingSets,
+    extended,
+    map_shared,
+    partial_of,
+)
 from tierfold.errors import CorruptError, TierfoldError, UnknownContextError
 from tierfold.ports import Clock, WallClock
+from tierfold.processing import Newest, may_read_less
+
+_MAPPED_HERE_BYTES_MAX = 4 << 20  # of a context: mapping the set of a larger one is felt
+_MAPPED_PER_BUILT = 100  # bytes are mapped in the time that one takes to build
+_DECODED_PER_BUILT = 8  # likewise
+_TEXT_EXTENDED_BYTES_MAX = 64 << 10  # a text is cut anew when it grows: a larger one is built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +65,7 @@ class Ready:
     sources: tuple[Source, ...]
     working: Loaded | None  # of the one stored context, where there is nothing else
     accounts: tuple[ReadAccount, ...]
+    part: Newest | None = None  # what the sources are of the whole, where not all was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +74,29 @@ class Freshness:
 
     consistency: Consistency = "session"
     version_seen: int = 0  # never older than this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hurry:
+    """A question's deadline, and what can be done till then."""
+
+    deadline_ms: float  # on the monotonic clock
+    characters_in_time: Callable[[float], int]  # that can be read and ranked in so many ms
+
+    @classmethod
+    def of(
+        cls,
+        budget: Budget,
+        *,
+        began_ms: float,
+        stages: Sequence[str],
+        bypass: bool,
+        characters_in_time: Callable[[float], int],
+    ) -> "Hurry | None":
+        """Return the hurry of a question that began then; None where all is to be read."""
+        if budget.latency_ms is None or not may_read_less(budget, stages=stages, bypass=bypass):
+            return None
+        return cls(deadline_ms=began_ms + budget.latency_ms, characters_in_time=characters_in_time)
 
 
 SESSION = Freshness()
@@ -79,33 +127,58 @@ class Questions:
         *,
         tokenizer: Tokenizer,
         freshness: Freshness = SESSION,
+        hurry: Hurry | None = None,
     ) -> Generator[Step, Any, Ready]:
-        """Read every stored context among the sources; one alone comes with its working set."""
-        read: list[Source] = []
+        """Read every stored context among the sources; one alone comes with its working set.
+
+        In a hurry, each has its share of the time that is left.
+        """
+        read: list[SourceRead] = []
         accounts: list[ReadAccount] = []
         loaded = None
+        waiting = sum(isinstance(source, ContextSource) for source in sources)
         for source in sources:
             if not isinstance(source, ContextSource):
-                read.append(source)
+                read.append(SourceRead.of(source))
                 continue
+            bytes_max = None if hurry is None else self._bytes_in_time(hurry, waiting)
+            waiting -= 1
             key = ContextKey(tenant, source.id)
-            loaded, account = yield from self.working(key, tokenizer, freshness)
+            found, account = yield from self._found(key, tokenizer, freshness, bytes_max)
             accounts.append(account)
-            read.append(_weighted(loaded.prepared.sources[0], source.priority))
+            read.append(SourceRead.found(found, source.priority))
+            loaded = found if isinstance(found, Loaded) else None
         if len(sources) == 1 and loaded is not None:
             return Ready(sources=loaded.prepared.sources, working=loaded, accounts=tuple(accounts))
-        return Ready(sources=tuple(read), working=None, accounts=tuple(accounts))
+        return Ready(
+            sources=tuple(each.excerpt.source for each in read),
+            working=None,
+            accounts=tuple(accounts),
+            part=newest_of(read),
+        )
 
     def working(
         self, key: ContextKey, tokenizer: Tokenizer, freshness: Freshness = SESSION
     ) -> Generator[Step, Any, tuple[Loaded, ReadAccount]]:
         """Return a context's working set, as fresh as asked; the account says where it was."""
+        found, account = yield from self._found(key, tokenizer, freshness, None)
+        assert isinstance(found, Loaded), "without haste all is read"
+        return found, account
+
+    def _bytes_in_time(self, hurry: Hurry, waiting: int) -> int:
+        """Return how much may be read of a context: most texts have one byte a character."""
+        remaining_ms = hurry.deadline_ms - self._clock.now_ms()
+        return hurry.characters_in_time(remaining_ms / waiting)
+
+    def _found(
+        self, key: ContextKey, tokenizer: Tokenizer, freshness: Freshness, bytes_max: int | None
+    ) -> Generator[Step, Any, tuple[Found, ReadAccount]]:
         held = self.working_sets.get(key, tokenizer)
         if held is None:
-            return (yield from self._read(key, tokenizer, None))
+            return (yield from self._read(key, tokenizer, None, bytes_max))
         age_ms = self._clock.now_ms() - held.checked_ms
         if self._is_fresh(held, age_ms, freshness):
-            return held.loaded, _account(held.loaded, "L0", age_ms)
+            return held.loaded, _account(held.loaded.info, "L0", age_ms)
         began_ms = self._clock.now_ms()
         try:
             version: Version = yield Ask(key.slot, GetVersion(context=key))
@@ -114,8 +187,8 @@ class Questions:
             raise
         if version == _state(held.loaded):
             self.working_sets.confirm(key, tokenizer, began_ms)
-            return held.loaded, _account(held.loaded, "L0", 0.0)
-        return (yield from self._read(key, tokenizer, held.loaded))
+            return held.loaded, _account(held.loaded.info, "L0", 0.0)
+        return (yield from self._read(key, tokenizer, held.loaded, bytes_max))
 
     def _is_fresh(self, held: Held, age_ms: float, freshness: Freshness) -> bool:
         head = held.loaded.info.head
@@ -127,37 +200,71 @@ class Questions:
         return is_young and freshness.consistency == "session"
 
     def _read(
-        self, key: ContextKey, tokenizer: Tokenizer, held: Loaded | None
-    ) -> Generator[Step, Any, tuple[Loaded, ReadAccount]]:
+        self,
+        key: ContextKey,
+        tokenizer: Tokenizer,
+        held: Loaded | None,
+        bytes_max: int | None,
+    ) -> Generator[Step, Any, tuple[Found, ReadAccount]]:
         """Bring a working set up from below, or up to date where one is held."""
         began_ms = self._clock.now_ms()
-        known = (held.info.head.items, held.info.head.chain) if held else (0, b"")
-        items: Items = yield Ask(key.slot, _read_since(key, known, shared=tokenizer))
-        loaded = None
-        if items.shared:
-            try:
-                loaded = yield Compute(lambda: map_shared(Path(items.shared), items.info), 0)
-            except CorruptError:  # gone or damaged: what lies below is sound
-                items = yield Ask(key.slot, _read_since(key, known, shared=""))
-        tier = items.tier if loaded is None else "L1"
-        if loaded is None:
-            size_bytes = sum(map(len, items.bodies))
-            loaded = yield Compute(lambda: self._loaded(key, held, items, tokenizer), size_bytes)
+        asked = self._asked(key, held, tokenizer, bytes_max)
+        items: Items | NewestItems = yield Ask(key.slot, asked)
+        if isinstance(items, Items) and items.shared:
+            loaded = yield from _mapped(items)
+            if loaded is not None:
+                self.working_sets.put(key, tokenizer, loaded, checked_ms=began_ms)
+                return loaded, _account(loaded.info, "L1", 0.0)
+            asked = replace(asked, shared="")  # gone or damaged: what lies below is sound
+            items = yield Ask(key.slot, asked)
+        if isinstance(items, NewestItems):
+            part = yield from _partial(key, items)
+            return part, _account(items.info, items.tier, 0.0)
+        is_hurried = bytes_max is not None
+        loaded = yield from self._loaded(key, held, items, tokenizer, is_hurried=is_hurried)
         self.working_sets.put(key, tokenizer, loaded, checked_ms=began_ms)
-        return loaded, _account(loaded, tier, 0.0)
+        return loaded, _account(loaded.info, items.tier, 0.0)
+
+    def _asked(
+        self, key: ContextKey, held: Loaded | None, tokenizer: Tokenizer, bytes_max: int | None
+    ) -> ReadSince | ReadNewest:
+        known = None if held is None or _is_cut_anew(held) else held.info.head
+        items, chain = (known.items, known.chain) if known else (0, b"")
+        if bytes_max is None:
+            return ReadSince(context=key, items=items, chain=chain, shared=tokenizer)
+        return ReadNewest(
+            context=key,
+            items=items,
+            chain=chain,
+            size_bytes=known.size_bytes if known else 0,
+            shared=tokenizer,
+            bytes_max=bytes_max,
+            items_max=self._limits.messages_max,
+        )
 
     def _loaded(
-        self, key: ContextKey, held: Loaded | None, items: Items, tokenizer: Tokenizer
-    ) -> Loaded:
+        self,
+        key: ContextKey,
+        held: Loaded | None,
+        items: Items,
+        tokenizer: Tokenizer,
+        *,
+        is_hurried: bool,
+    ) -> Generator[Step, Any, Loaded]:
         if held is not None and 0 < items.start == held.info.head.items:
-            return extended(held, items.info, items.bodies, limits=self._limits)
-        return build(
-            items.info,
-            items.bodies,
+            work = _extension(held, items.info, items.bodies, self._limits)
+            loaded: Loaded = yield Compute(work, sum(map(len, items.bodies)))
+            return loaded
+        job = Build(
+            info=items.info,
+            bodies=items.bodies,
             tokenizer=tokenizer,
             digest=key.digest,
             limits=self._limits,
         )
+        # There is time for it, but none to wait behind others that take seconds.
+        built: Loaded = yield Compute(job.here, job.size_bytes) if is_hurried else job
+        return built
 
     def follow(
         self, key: ContextKey, changed: Changed, items: tuple[Item, ...], asked_ms: float
@@ -197,19 +304,36 @@ def _body(item: Item) -> bytes:
     return joined([piece.body for piece in item.pieces]) if item.pieces else item.segment.body
 
 
-def _read_since(key: ContextKey, known: tuple[int, bytes], *, shared: str) -> ReadSince:
-    items, chain = known
-    return ReadSince(context=key, items=items, chain=chain, shared=shared)
+def _is_cut_anew(held: Loaded) -> bool:
+    """Whether what is held does not help to make the next version."""
+    head = held.info.head
+    return head.shape is Shape.TEXT and head.size_bytes > _TEXT_EXTENDED_BYTES_MAX
+
+
+def _mapped(items: Items) -> Generator[Step, Any, Loaded | None]:
+    """Return the working set in the file that was named, or None where it is gone or damaged."""
+    size_bytes = items.info.head.size_bytes
+    cost = size_bytes // _MAPPED_PER_BUILT if size_bytes > _MAPPED_HERE_BYTES_MAX else 0
+    try:
+        loaded: Loaded = yield Compute(lambda: map_shared(Path(items.shared), items.info), cost)
+    except CorruptError:
+        return None
+    return loaded
+
+
+def _partial(key: ContextKey, found: NewestItems) -> Generator[Step, Any, Partial]:
+    def work() -> Partial:
+        return partial_of(
+            found.info, found.indexes, found.bodies, names=found.names, digest=key.digest
+        )
+
+    part: Partial = yield Compute(work, sum(map(len, found.bodies)) // _DECODED_PER_BUILT)
+    return part
 
 
 def _state(loaded: Loaded) -> Version:
     return Version.of(loaded.info.head)
 
 
-def _account(loaded: Loaded, tier: str, age_ms: float) -> ReadAccount:
-    info = loaded.info
+def _account(info: ContextInfo, tier: str, age_ms: float) -> ReadAccount:
     return ReadAccount(id=info.id, version=info.version, tier=tier, checked_ms_ago=age_ms)
-
-
-def _weighted(source: Source, priority: float) -> Source:
-    return source if source.priority == priority else replace(source, priority=priority)

@@ -26,7 +26,7 @@ from tierfold.context import (
 from tierfold.context.identity import ContextKey, id_of_key
 from tierfold.context.segment import Segment
 from tierfold.context.source import ContextSource
-from tierfold.context.stored import ContextInfo, about_segment
+from tierfold.context.stored import ContextInfo, about_segment, whole_milliseconds
 from tierfold.engine.contents import (
     Contents,
     chat_contents,
@@ -46,8 +46,8 @@ from tierfold.engine.shard.operations import (
     ShardLink,
     TiersReport,
 )
-from tierfold.engine.verbs import SESSION, Condition, Freshness, Life, Step, Verbs
-from tierfold.engine.working import bring_back, source_of
+from tierfold.engine.verbs import SESSION, Condition, Freshness, Hurry, Life, Step, Verbs
+from tierfold.engine.working import HandlePage, bring_back, page_of, source_of
 from tierfold.errors import InvalidInputError, VersionConflictError
 from tierfold.ports import WallClock
 from tierfold.replication import Placement
@@ -56,7 +56,6 @@ T = TypeVar("T")
 MessageInput = Mapping[str, Any]
 PartInput = str | Mapping[str, Any] | Part
 
-_SECOND_MS = 1000
 _UPDATE_TRIES = 8  # while others change the context: of two who change it, one always gets on
 
 
@@ -255,12 +254,23 @@ class Store:
     ) -> Answer:
         """Fold a context to what the question needs; `left_out` names handles to bring back more.
 
+        Where a deadline leaves no time to read it whole, its newest part is folded, and the whole
+        is made ready in the background for the next question.
         Raises BudgetTooSmallError and what `tierfold.fold` raises.
         """
         parts = self._parts
         began_ms = parts.engine.clock.now_ms()
         source = ContextSource(id=id)
-        steps = parts.verbs.ready(self.tenant, [source], tokenizer=tokenizer, freshness=freshness)
+        hurry = Hurry.of(
+            budget,
+            began_ms=began_ms,
+            stages=stages,
+            bypass=False,
+            characters_in_time=parts.engine.characters_in_time,
+        )
+        steps = parts.verbs.ready(
+            self.tenant, [source], tokenizer=tokenizer, freshness=freshness, hurry=hurry
+        )
         ready = self._run(steps)
         request = Request(
             sources=ready.sources,
@@ -272,12 +282,27 @@ class Store:
             model=model,
         )
         prepared = ready.working.prepared if ready.working else None
-        return parts.engine.answer(request, started_ms=began_ms, prepared=prepared)
+        return parts.engine.answer(request, started_ms=began_ms, prepared=prepared, part=ready.part)
 
     def bring_back(self, handle: str) -> str | list[dict[str, Any]]:
         """Return what a handle names, byte for byte: a text, or whole rows of a chat."""
         items = self._run(self._parts.verbs.handle(self.tenant, handle))
         return bring_back(handle, items.info, items.bodies)
+
+    def bring_back_page(self, handle: str, *, limit: int | None = None) -> HandlePage:
+        """Return the first part of what a handle names: at most so many items, nor above 16 MiB.
+
+        One item at least. `next` is the handle of what is behind, None at the end.
+        """
+        if limit is not None and limit < 1:
+            problem = f"must be at least 1, not {limit}"
+            raise InvalidInputError(problem, path="limit")
+        bytes_max = self._settings.store.page_bytes_max
+        steps = self._parts.verbs.handle(self.tenant, handle, items_max=limit, bytes_max=bytes_max)
+        items = self._run(steps)
+        return page_of(
+            handle, items.info, items.bodies, first=items.start, rest_check=items.rest_check
+        )
 
     def list(self, *, after: str = "", limit: int = 20, descending: bool = False) -> Listed:
         """Return one page of contexts in the order of their ids."""
@@ -421,4 +446,4 @@ def _milliseconds(seconds: float | None) -> int | None:
     if not 0 <= seconds <= 1e9:  # noqa: PLR2004  # 30 years; NaN fails too
         problem = f"must be a number of seconds from 0 to 1e9, not {seconds!r}"
         raise InvalidInputError(problem, path="seconds")
-    return round(seconds * _SECOND_MS)
+    return whole_milliseconds(seconds)

@@ -16,12 +16,12 @@ from tierfold.context.canonical import utf8
 from tierfold.context.handle import Handle
 from tierfold.context.identity import ContextKey, require_tenant
 from tierfold.context.manifest import NO_CHAIN, chained
-from tierfold.context.segment import Item, Segment
+from tierfold.context.segment import NAME_BYTES, Item, Segment
 from tierfold.context.source import ContextSource
 from tierfold.context.stored import ContextInfo
 from tierfold.engine.clock import UnixClock
 from tierfold.engine.contents import Contents
-from tierfold.engine.questions import SESSION, Freshness, Questions, ReadAccount, Ready
+from tierfold.engine.questions import SESSION, Freshness, Hurry, Questions, ReadAccount, Ready
 from tierfold.engine.shard.operations import (
     Append,
     Audit,
@@ -44,11 +44,12 @@ from tierfold.engine.shard.operations import (
     ReadHandle,
     ReadItems,
     Replace,
+    Restored,
     Search,
     TiersReport,
     Version,
 )
-from tierfold.engine.steps import Ask, AskAll, Compute, Step, require_result
+from tierfold.engine.steps import Ask, AskAll, Build, Compute, Step, require_result
 from tierfold.engine.working import Loaded, WorkingSets
 from tierfold.errors import (
     ContextExistsError,
@@ -64,9 +65,11 @@ __all__ = [
     "SESSION",
     "Ask",
     "AskAll",
+    "Build",
     "Compute",
     "Condition",
     "Freshness",
+    "Hurry",
     "Life",
     "ReadAccount",
     "Ready",
@@ -146,6 +149,33 @@ class Verbs:
         changed: Changed = yield from self._change(create, self._clock.now_ms())
         return changed
 
+    def restore(
+        self,
+        key: ContextKey,
+        contents: Contents,
+        restored: Restored,
+        *,
+        about: Segment | None = None,
+        life: Life,
+        replaces: int | None = None,
+    ) -> Generator[Step, Any, Changed]:
+        """Store a context as it was before, in the place of a version or where there is none.
+
+        Raises ContextExistsError, or VersionConflictError where `replaces` is not there any more.
+        """
+        operation = Create(
+            context=key,
+            shape=contents.shape,
+            items=contents.items,
+            about=about,
+            ttl_ms=life.ttl_ms or 0,
+            pinned_until_ms=life.pinned_until_ms or 0,
+            replaces=replaces,
+            restored=restored,
+        )
+        changed: Changed = yield from self._change(operation, self._clock.now_ms())
+        return changed
+
     def append(
         self, key: ContextKey, added: Contents, condition: Condition = ANY_CONDITION
     ) -> Generator[Step, Any, Changed]:
@@ -161,7 +191,8 @@ class Verbs:
         )
         asked_ms = self._clock.now_ms()
         changed: Changed = yield from self._change(append, asked_ms)
-        yield from self._questions.follow(key, changed, items, asked_ms)
+        if items:
+            yield from self._questions.follow(key, changed, items, asked_ms)
         return changed
 
     def replace(
@@ -201,10 +232,13 @@ class Verbs:
                 raise
             return (yield from self.create(key, contents, about=about, keyed=condition.keyed))
         added = contents.items[version.items :]
-        is_longer = chained(NO_CHAIN, contents.names[: version.items]) == version.chain
+        names = contents.names[: version.items]
+        is_longer: bool = yield Compute(
+            lambda: chained(NO_CHAIN, names) == version.chain, NAME_BYTES * len(names)
+        )
         sent = added if is_longer else ()
         changed = yield from self._sent(key, contents, condition, sent, asked_ms)
-        if is_longer:
+        if is_longer and added:
             yield from self._questions.follow(key, changed, added, asked_ms)
         return changed
 
@@ -295,11 +329,19 @@ class Verbs:
         items: Items = yield Ask(key.slot, operation)
         return items
 
-    def handle(self, tenant: str, text: str) -> Generator[Step, Any, Items]:
-        """Read the items a handle points into; raises UnknownHandleError."""
+    def handle(
+        self,
+        tenant: str,
+        text: str,
+        *,
+        items_max: int | None = None,
+        bytes_max: int | None = None,
+    ) -> Generator[Step, Any, Items]:
+        """Read the items a handle points into, or the first of them; raises UnknownHandleError."""
         require_tenant(tenant)
         slot = Handle.decode(text).slot
-        items: Items = yield Ask(slot, ReadHandle(tenant=tenant, handle=text))
+        operation = ReadHandle(tenant=tenant, handle=text, items_max=items_max, bytes_max=bytes_max)
+        items: Items = yield Ask(slot, operation)
         return items
 
     def listing(
@@ -319,7 +361,12 @@ class Verbs:
             reverse=descending,
         )
         has_more = len(found) > limit or any(page.has_more for page in pages)
-        return Listed(contexts=tuple(found[:limit]), has_more=has_more)
+        shown = tuple(found[:limit])
+        damaged = sorted({each for page in pages for each in page.damaged}, reverse=descending)
+        if has_more and shown:  # what lies behind the page comes with the next one
+            last = shown[-1].id
+            damaged = [each for each in damaged if (each > last if descending else each < last)]
+        return Listed(contexts=shown, has_more=has_more, damaged=tuple(damaged))
 
     def search(self, tenant: str, query: str, limit: int = 10) -> Generator[Step, Any, Hits]:
         """Find a tenant's segments by the words of a query."""
@@ -353,9 +400,15 @@ class Verbs:
         *,
         tokenizer: Tokenizer,
         freshness: Freshness = SESSION,
+        hurry: Hurry | None = None,
     ) -> Generator[Step, Any, Ready]:
-        """Read every stored context among the sources; one alone comes with its working set."""
-        return self._questions.ready(tenant, sources, tokenizer=tokenizer, freshness=freshness)
+        """Read every stored context among the sources; one alone comes with its working set.
+
+        In a hurry only the newest part is read of what would take too long.
+        """
+        return self._questions.ready(
+            tenant, sources, tokenizer=tokenizer, freshness=freshness, hurry=hurry
+        )
 
     def working(
         self, key: ContextKey, tokenizer: Tokenizer, freshness: Freshness = SESSION

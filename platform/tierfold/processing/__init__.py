@@ -10,7 +10,15 @@ from tierfold.processing.pipeline import Draft, Pipeline
 from tierfold.processing.places import Places
 from tierfold.processing.prepared import Prepared
 from tierfold.processing.stages import Balanced, Fast, Stage, Stages
-from tierfold.processing.unread import Newest, characters_of, has_keep_mark, newest
+from tierfold.processing.unread import (
+    Excerpt,
+    Newest,
+    characters_of,
+    has_keep_mark,
+    may_read_less,
+    newest,
+    rows_read,
+)
 
 __all__ = [
     "Assembler",
@@ -18,6 +26,7 @@ __all__ = [
     "Choice",
     "Chooser",
     "Draft",
+    "Excerpt",
     "Fast",
     "LatencyModel",
     "Newest",
@@ -31,9 +40,11 @@ __all__ = [
     "characters_of",
     "has_keep_mark",
     "left_out",
+    "may_read_less",
     "newest",
     "nominal_ms",
     "require_memory",
+    "rows_read",
     "token_limit",
     "tokens_of",
 ]

@@ -1,11 +1,17 @@
-"""Where the units of a stored context stand in its items: what handles are made of."""
+"""Where the units of a stored context stand in its items: what handles are made of.
+
+Where a deadline left time for some of the items only, what is read knows which those are, so that
+its handles speak of the whole context too.
+"""
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tierfold.context import LeftOut
 from tierfold.context.handle import check_of, encoded_handle
 from tierfold.context.manifest import Shape
 from tierfold.context.segment import NAME_BYTES
@@ -21,8 +27,9 @@ class Places:
     digest: bytes  # of the context
     shape: Shape
     names: bytes  # of all items in order, NAME_BYTES each
-    item_start: NDArray[np.int64]  # (items,) first character of each piece of a TEXT; else empty
+    item_start: NDArray[np.int64]  # (read,) first character of each piece of a TEXT; else empty
     text_length: int = 0  # characters of all pieces of a TEXT
+    read: NDArray[np.int64] | None = None  # (read,) which items are read; None where all are
     _of_blocks: dict[int, tuple[tuple[int, int], str]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )  # the last handle made of each block
@@ -35,9 +42,29 @@ class Places:
         """Return the places of a context without items."""
         return cls(digest=digest, shape=shape, names=b"", item_start=np.zeros(0, np.int64))
 
+    def behind(self, characters: int) -> "Places":
+        """Return the places of a TEXT of which so many characters in front are not read."""
+        return replace(self, item_start=self.item_start - characters)
+
+    def only(self, items: Sequence[int]) -> "Places":
+        """Return the places where of the rows or parts read only these are."""
+        kept = np.array(items, np.int64)
+        return replace(self, read=kept if self.read is None else self.read[kept])
+
     def of_items(self, first: int, count: int) -> str:
-        """Return the handle of whole items."""
+        """Return the handle of whole items, and of those between them that are not read."""
         return self._handle(first, count, (0, 0))
+
+    def of_unread(self, run: LeftOut) -> str:
+        """Return the handle of a run of what was read that goes unread after all."""
+        if self.shape is Shape.TEXT:
+            return self._of_characters(run.start, run.end)
+        first = run.message if run.part is None else run.part
+        return self._handle(first or 0, run.count, (0, 0))
+
+    def of_context(self, first: int, count: int) -> str:
+        """Return the handle of whole items, counted in the whole context."""
+        return encoded_handle(self.digest, first, count, None, (0, 0), self._check(first, count))
 
     def of_units(self, intake: Intake, first: int, last: int) -> str:
         """Return the handle of the characters of units that stand side by side in one text."""
@@ -81,6 +108,10 @@ class Places:
     def _handle(
         self, first: int, count: int, span: tuple[int, int], *, part: int | None = None
     ) -> str:
+        if self.read is not None:
+            last = int(self.read[first + count - 1])
+            first = int(self.read[first])
+            count = last - first + 1
         return encoded_handle(self.digest, first, count, part, span, self._check(first, count))
 
     def _check(self, first: int, count: int) -> bytes:

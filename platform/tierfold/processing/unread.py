@@ -1,17 +1,20 @@
 """The newest part of sources that there is no time to read whole.
 
 What is older is left out unread: listed with estimated tokens, marked in the answer, and counted
-as lost in its quality.
+as lost in its quality. Of a stored context the newest items may be all that was read of the store;
+what there is no time for among those is left out in the same way.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tierfold.context import (
     Answer,
+    Budget,
     Document,
     DocumentSource,
     LeftOut,
+    Markers,
     Message,
     MessagesSource,
     QualityReport,
@@ -19,14 +22,19 @@ from tierfold.context import (
     StopReason,
     TextSource,
 )
-from tierfold.processing.chat_rows import GAP_ROW
+from tierfold.processing.chat_rows import gap_row
+from tierfold.processing.places import Places
 from tierfold.text import MARKER
 
 _BORDER_SEARCH = 400  # characters: a cut moves forward to a line break or a blank within them
 _VERBATIM_ROLES = frozenset({"system", "developer"})
-MARKER_TOKENS_MAX = 8  # of the marker in front of a text, or of the row that stands for older rows
+_AROUND_MARKER_TOKENS_MAX = 8  # in front of a text, or of the row that stands for older rows
 
 Place = Callable[[LeftOut], LeftOut]
+
+
+def _as_it_is(places: Places) -> Places:
+    return places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +44,36 @@ class Excerpt:
     source: Source
     unread: tuple[LeftOut, ...]  # in the caller's own places, tokens not yet known
     place: Place  # from a place in what is read to the caller's own
+    shorten: Callable[[Places], Places] = _as_it_is  # to those of what is read
+    places: Places | None = None  # of a stored context, for handles
+    gaps: tuple[str, ...] = ()  # handles of what is unread, for a marker; at most two
+
+    @classmethod
+    def whole(cls, source: Source) -> "Excerpt":
+        """Return a source that is read whole."""
+        return cls(source=source, unread=(), place=lambda run: run)
+
+    def within(self, outer: "Excerpt") -> "Excerpt":
+        """Return this part of `outer`, which is itself a part, as a part of the whole."""
+        unread, gaps, places = self.unread, outer.gaps, outer.places
+        if places is not None and unread:
+            gaps = (*gaps, _gap(places, unread))
+            unread = tuple(replace(run, handle=places.of_unread(run)) for run in unread)
+        return Excerpt(
+            source=self.source,
+            unread=(*outer.unread, *map(outer.place, unread)),
+            place=lambda run: outer.place(self.place(run)),
+            places=None if places is None else self.shorten(places),
+            gaps=gaps,
+        )
+
+    def marker(self, markers: Markers) -> str:
+        """Return what stands for the unread; nothing where there is none, or none is wanted."""
+        if markers == "none" or not self.unread:
+            return ""
+        if markers == "short" or not self.gaps:
+            return MARKER
+        return " ".join(f"[\u2026 {handle}]" for handle in self.gaps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +89,29 @@ class Newest:
         return tuple(part.source for part in self.parts)
 
     @property
-    def marker_tokens_max(self) -> int:
-        """The most that marking what is unread can cost."""
-        return MARKER_TOKENS_MAX * sum(bool(part.unread) for part in self.parts)
+    def places(self) -> Places | None:
+        """Those of the one source, where it is a stored context."""
+        return self.parts[0].places if len(self.parts) == 1 else None
+
+    def within(self, outer: "Newest") -> "Newest":
+        """Return these parts of parts as parts of the whole."""
+        pairs = zip(self.parts, outer.parts, strict=True)
+        return Newest(
+            parts=tuple(part.within(before) for part, before in pairs),
+            share=self.share * outer.share,
+        )
+
+    def marker_tokens_max(self, markers: Markers, count: Callable[[str], int]) -> int:
+        """Return the most that marking what is unread can cost."""
+        marked = [marker for part in self.parts if (marker := part.marker(markers))]
+        return sum(count(marker) + _AROUND_MARKER_TOKENS_MAX for marker in marked)
 
     def completed(
-        self, answer: Answer, *, count: Callable[[tuple[Source, ...]], int], marks: bool
+        self, answer: Answer, *, count: Callable[[tuple[Source, ...]], int], markers: Markers
     ) -> Answer:
         """Return the answer to the newest part as an answer to the whole."""
         pairs = zip(answer.sources, self.parts, strict=True)
-        sources = tuple(_marked(s) if marks and part.unread else s for s, part in pairs)
+        sources = tuple(_marked(source, part.marker(markers)) for source, part in pairs)
         read = answer.usage.original_prompt_tokens
         tokens_unread = round(read / max(self.share, 1e-9)) - read
         return replace(
@@ -101,6 +152,12 @@ def newest(sources: tuple[Source, ...], characters_max: int) -> Newest:
     return Newest(parts=tuple(parts), share=read / max(total, 1))
 
 
+def may_read_less(budget: Budget, *, stages: Sequence[str], bypass: bool) -> bool:
+    """Return whether a request would rather have the newest part read than be answered late."""
+    has_deadline = budget.latency_ms is not None and budget.asks_to_shrink
+    return has_deadline and not stages and not bypass
+
+
 def has_keep_mark(sources: tuple[Source, ...]) -> bool:
     """Return whether some text asks to be kept whatever the budget: then all must be read."""
     return any("</keep>" in text for source in sources for text in _texts(source))
@@ -125,6 +182,15 @@ def _texts(source: Source) -> Iterator[str]:
             yield from (part.text for part in document.parts or ())
         case MessagesSource(messages=messages):
             yield from (text for message in messages for text in message.texts())
+
+
+def _gap(places: Places, unread: tuple[LeftOut, ...]) -> str:
+    """Return one handle from the first to the last of some runs that are unread."""
+    first, last = unread[0], unread[-1]
+    if first.message is None and first.part is None:
+        return places.of_unread(replace(first, end=last.end))
+    begin, end = ((run.message or 0) + (run.part or 0) for run in (first, last))
+    return places.of_items(begin, end + last.count - begin)
 
 
 def _row_characters(message: Message) -> int:
@@ -164,6 +230,7 @@ def _text_part(index: int, source: Source, cut: int) -> Excerpt:
         source=source,
         unread=unread if cut else (),
         place=lambda run: replace(run, start=run.start + cut, end=run.end + cut),
+        shorten=lambda places: places.behind(cut),
     )
 
 
@@ -181,12 +248,13 @@ def _parts_part(index: int, source: DocumentSource, document: Document, room: in
         source=replace(source, document=replace(document, parts=parts[first:])),
         unread=unread,
         place=lambda run: replace(run, part=(run.part or 0) + first),
+        shorten=lambda places: places.only(range(first, len(parts))),
     )
 
 
 def _rows_part(index: int, source: MessagesSource, room: int) -> Excerpt:
     rows = source.messages
-    kept = _rows_read(rows, room)
+    kept = rows_read(rows, room)
     is_kept = set(kept)
     unread = tuple(
         LeftOut(source=index, message=row, part=None, start=0, end=size, tokens=0)
@@ -197,10 +265,11 @@ def _rows_part(index: int, source: MessagesSource, room: int) -> Excerpt:
         source=replace(source, messages=tuple(rows[row] for row in kept)),
         unread=unread,
         place=lambda run: replace(run, message=kept[run.message or 0]),
+        shorten=lambda places: places.only(kept),
     )
 
 
-def _rows_read(rows: tuple[Message, ...], room: int) -> list[int]:
+def rows_read(rows: tuple[Message, ...], room: int) -> list[int]:
     """Return the rows read: system rows, the last user row, and the newest without a torn call."""
     users = (row for row in range(len(rows) - 1, -1, -1) if rows[row].role == "user")
     verbatim = {row for row, message in enumerate(rows) if message.role in _VERBATIM_ROLES}
@@ -214,29 +283,33 @@ def _rows_read(rows: tuple[Message, ...], room: int) -> list[int]:
     return sorted(verbatim | set(range(first, len(rows))))
 
 
-def _marked(source: Source) -> Source:
+def _marked(source: Source, marker: str) -> Source:
+    if not marker:
+        return source
     match source:
         case TextSource(text=text):
-            return replace(source, text=_marked_text(text))
+            return replace(source, text=_marked_text(text, marker))
         case DocumentSource(document=document) if document.parts is None:
-            return replace(source, document=replace(document, text=_marked_text(document.text)))
+            text = _marked_text(document.text, marker)
+            return replace(source, document=replace(document, text=text))
         case DocumentSource():
             return source  # a missing part is seen by its absence
         case MessagesSource(messages=messages):
-            return replace(source, messages=_marked_rows(messages))
+            return replace(source, messages=_marked_rows(messages, marker))
 
 
-def _marked_text(text: str) -> str:
-    if not text or text.startswith(MARKER):
+def _marked_text(text: str, marker: str) -> str:
+    if not text or text.startswith(marker):
         return text
-    return MARKER + ("" if text[0].isspace() else " ") + text
+    return marker + ("" if text[0].isspace() else " ") + text
 
 
-def _marked_rows(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+def _marked_rows(messages: tuple[Message, ...], marker: str) -> tuple[Message, ...]:
     at = next((i for i, m in enumerate(messages) if m.role not in _VERBATIM_ROLES), len(messages))
-    if messages[at : at + 1] == (GAP_ROW,):
+    row = gap_row(marker)
+    if messages[at : at + 1] == (row,):
         return messages
-    return (*messages[:at], GAP_ROW, *messages[at:])
+    return (*messages[:at], row, *messages[at:])
 
 
 def _scaled(quality: QualityReport, share: float) -> QualityReport:

@@ -53,7 +53,8 @@ class FaultyKeyValues:
             raise SetupError(problem)
         size_bytes = sum(len(key) + len(value or b"") for (_, key), value in batch.puts.items())
         if self.room_bytes is not None:
-            if any(batch.puts.values()) and size_bytes > self.room_bytes:
+            makes_room = batch.makes_room or not any(batch.puts.values())
+            if not makes_room and size_bytes > self.room_bytes:
                 place = "the disk"
                 raise StorageFullError(place)
             self.room_bytes = max(0, self.room_bytes - size_bytes)
@@ -63,9 +64,13 @@ class FaultyKeyValues:
         """Forget all of a family."""
         self.inner.drop(family)
 
-    def compact(self) -> None:
+    def compact(self, *, deleted_only: bool = False) -> None:
         """Give back the space of what was deleted."""
-        self.inner.compact()
+        self.inner.compact(deleted_only=deleted_only)
+
+    def has_room(self) -> bool:
+        """Return whether it takes any change."""
+        return self.room_bytes != 0 and self.inner.has_room()
 
     def size_bytes(self) -> dict[Family, int]:
         """Return the bytes on disk of each family."""

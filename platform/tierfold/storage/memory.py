@@ -99,8 +99,12 @@ class MemoryKeyValues:
             stored[at] ^= 1
             self._open(family).stored[key] = bytes(stored)
 
-    def compact(self) -> None:
+    def compact(self, *, deleted_only: bool = False) -> None:
         """Nothing is left behind here."""
+
+    def has_room(self) -> bool:
+        """There is no disk to fill."""
+        return True
 
     def size_bytes(self) -> dict[Family, int]:
         """Return the bytes of each family's keys and stored values."""

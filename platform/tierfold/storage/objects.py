@@ -11,18 +11,14 @@ CLOUD_SCHEMES = ("s3", "gs", "az")
 KNOWN_SCHEMES = ("file", *CLOUD_SCHEMES, "memory")
 
 
-def open_objects(
-    url: str, *, timeout_s: float = 30.0, retries_max: int = 3, retrying_s_max: float = 60.0
-) -> Objects:
-    """Open the object store at an address; raises InvalidInputError, ObjectStoreError.
+def open_objects(url: str, *, timeout_s: float = 5.0, retries_max: int = 2) -> Objects:
+    """Open the object store at an address; raises InvalidInputError, SetupError, ObjectStoreError.
 
-    `timeout_s` bounds one attempt, `retrying_s_max` all of them together.
+    `timeout_s` bounds a call with all its attempts, besides a second per megabyte.
     """
     parts = urlsplit(url)
     if parts.scheme not in KNOWN_SCHEMES:
-        known = ", ".join(f"{scheme}://" for scheme in KNOWN_SCHEMES)
-        problem = f"no object store has the scheme {parts.scheme!r}; known are: {known}"
-        raise InvalidInputError(problem, path="objects")
+        raise InvalidInputError(_scheme_problem(url, parts.scheme), path="objects")
     if "@" in parts.netloc or parts.query or parts.fragment:
         problem = "an address holds no credentials or options: set them in the environment"
         raise InvalidInputError(problem, path="objects")
@@ -35,10 +31,18 @@ def open_objects(
         raise InvalidInputError(problem, path="objects")
     from tierfold.storage.cloud import CloudLimits, CloudObjects  # noqa: PLC0415  # start-up time
 
-    limits = CloudLimits(
-        timeout_s=timeout_s, retries_max=retries_max, retrying_s_max=retrying_s_max
-    )
+    limits = CloudLimits(timeout_s=timeout_s, retries_max=retries_max)
     return CloudObjects(url.rstrip("/"), limits)
+
+
+def _scheme_problem(url: str, scheme: str) -> str:
+    known = ", ".join(f"{each}://" for each in KNOWN_SCHEMES)
+    if scheme:
+        return f"no object store has the scheme {scheme!r}; known are: {known}"
+    if not url:
+        return f"an address is missing; known are: {known}"
+    meant = Path(url).expanduser().absolute().as_uri()
+    return f"{url!r} has no scheme: did you mean {meant}? Known are: {known}"
 
 
 def _files(host: str, path: str) -> Objects:

@@ -1,6 +1,7 @@
 """Key-values in RocksDB: one database per shard, one column family per family."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
@@ -25,8 +26,12 @@ from tierfold.storage.room import free_bytes, has_room
 
 _RECOVERY_BYTES = 4 * 1024 * 1024  # of opening, besides the tables it makes of the logs
 _PROBE = "room.dbtmp"
-_TABLE = ".sst"
+_TABLE, _CHANGES = ".sst", ".log"
 _LIVE_BYTES = "rocksdb.live-sst-files-size"
+_MEMORY_BYTES = "rocksdb.cur-size-all-mem-tables"
+_TABLES = "rocksdb.aggregated-table-properties"
+_DELETIONS = re.compile(r"# deletions=(\d+)")
+_RESERVE_SHARE = 0.25  # of the floor of free space: kept from what makes room too
 
 
 class RocksKeyValues:
@@ -110,21 +115,28 @@ class RocksKeyValues:
         with self._writing:
             self._require_done(self._failure_to_drop(family))
 
-    def compact(self) -> None:
-        """Write all that is live into fresh tables and delete the rest; reads and writes go on."""
+    def compact(self, *, deleted_only: bool = False) -> None:
+        """Write all that is live into fresh tables and delete the rest; reads and writes go on.
+
+        With `deleted_only` tables are merged with those below them where something was deleted.
+        """
         with self._compacting:
             with self._writing:
                 self._writable()
             for family in Family:
                 try:
-                    self._awaited(family).flush()
-                    self._awaited(family).compact_range(None, None, compact_options())
+                    self._compact(self._awaited(family), deleted_only=deleted_only)
                 except TierfoldError:
                     raise
                 except Exception as error:  # noqa: BLE001  # as below
                     if self._is_closed:
                         return
                     self._require_done(error)
+
+    def has_room(self) -> bool:
+        """Return whether the disk is above the floor at which only deletions are taken."""
+        floor = self._settings.free_bytes_min
+        return not floor or self._free_bytes(self.path) >= floor
 
     def checkpoint(self, path: str | Path) -> None:
         """Make a copy that can be opened, in a new folder; tables are linked, not copied."""
@@ -139,18 +151,32 @@ class RocksKeyValues:
                 raise write_error(error, target) from error
 
     def size_bytes(self) -> dict[Family, int]:
-        """Return the bytes of each family's tables; what is only in a log counts nothing."""
-        return {
-            family: self._awaited(family).property_int_value(_LIVE_BYTES) or 0 for family in Family
-        }
+        """Return the bytes of each family's tables, and its share of the logs' that are in none.
+
+        RocksDB says how much memory a family's changes have been given, which is more than they
+        take; together they take what the logs hold, or less where some are in tables already.
+        """
+        tables, memory = self._property(_LIVE_BYTES), self._property(_MEMORY_BYTES)
+        given = sum(memory.values())
+        share = min(1.0, self._changes_bytes() / given) if given else 0.0
+        return {family: tables[family] + int(memory[family] * share) for family in Family}
 
     def log_bytes(self) -> int:
         """Return the bytes of all files that are no tables: changes, RocksDB's own lists, prose."""
+        return self._files_bytes(lambda each: each.suffix != _TABLE)
+
+    def _property(self, name: str) -> dict[Family, int]:
+        return {family: self._awaited(family).property_int_value(name) or 0 for family in Family}
+
+    def _changes_bytes(self) -> int:
+        """Return the bytes of the logs of changes."""
+        return self._files_bytes(lambda each: each.suffix == _CHANGES)
+
+    def _files_bytes(self, is_counted: Callable[[Path], bool]) -> int:
         sizes = 0
-        for each in self.path.iterdir():
-            if each.suffix != _TABLE:
-                with contextlib.suppress(FileNotFoundError):  # RocksDB deletes as we look
-                    sizes += each.stat().st_size
+        for each in filter(is_counted, self.path.iterdir()):
+            with contextlib.suppress(FileNotFoundError):  # RocksDB deletes as we look
+                sizes += each.stat().st_size
         return sizes
 
     def statistics(self) -> str:
@@ -174,6 +200,13 @@ class RocksKeyValues:
                         reader.flush()
             del opened
             self._let_go()
+
+    def _compact(self, reader: Rdict, *, deleted_only: bool) -> None:
+        reader.flush()
+        if not deleted_only:
+            reader.compact_range(None, None, compact_options())
+        elif _has_deletions(reader):
+            reader.compact_range(None, None)
 
     def _failure(self, batch: Batch) -> Exception | None:
         """Make the changes; return what RocksDB raised, free of whatever holds the database."""
@@ -223,10 +256,13 @@ class RocksKeyValues:
         return None
 
     def _require_room(self, batch: Batch) -> None:
-        if not self._settings.free_bytes_min:
+        floor = self._settings.free_bytes_min
+        if not floor:
             return
-        if self._free_bytes(self.path) < self._settings.free_bytes_min and not batch.is_lean:
-            raise StorageFullError(str(self.path))
+        free = self._free_bytes(self.path)
+        if free >= floor or (batch.makes_room and free >= floor * _RESERVE_SHARE) or batch.is_lean:
+            return
+        raise StorageFullError(str(self.path), free_bytes=free, floor_bytes=floor)
 
     def _writable(self) -> OpenedDatabase:
         """Return the open database, opened anew when a write has failed."""
@@ -271,3 +307,9 @@ class RocksKeyValues:
         with self._listing:
             for scan in self._scans:
                 scan.release()
+
+
+def _has_deletions(reader: Rdict) -> bool:
+    """Return whether some table of a family says that something was deleted."""
+    counted = _DELETIONS.search(reader.property_value(_TABLES) or "")
+    return counted is None or int(counted[1]) > 0

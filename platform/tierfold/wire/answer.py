@@ -71,6 +71,11 @@ class LeftOutModel(BaseModel):
     end: int
     tokens: int
     handle: str | None = Field(default=None, description="brings it back; only of stored contexts")
+    count: int = Field(
+        default=1,
+        description="rows or parts from this one on that a deadline left unread; then `end` is of "
+        "all their characters, estimated",
+    )
 
 
 class StageTimingModel(BaseModel):
@@ -198,6 +203,8 @@ def _left_out(runs: Sequence[LeftOut]) -> list[dict[str, Any]]:
     for body, run in zip(found, runs, strict=True):
         if run.handle is not None:
             body["handle"] = run.handle
+        if run.count > 1:
+            body["count"] = run.count
     return found
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from tierfold.config import Limits
 from tierfold.errors import InvalidInputError, TooLargeError
+from tierfold.wire.wording import worded
 
 Model = TypeVar("Model", bound=BaseModel)
 Json = Any  # a parsed JSON value; pydantic judges its shape
@@ -17,7 +18,6 @@ Json = Any  # a parsed JSON value; pydantic judges its shape
 _PROBLEMS_SHOWN_MAX = 5
 _PARSER_DEPTH_MAX = 1024  # orjson's own
 _LONG_NUMBER = re.compile(rb"\d{19}")  # a digit run that may be an integer beyond 64 bits
-_VALUE_SHOWN_MAX = 40
 
 
 def load_json(body: bytes, limits: Limits) -> Json:
@@ -43,16 +43,17 @@ def validate(model: type[Model], value: Json) -> Model:
         raise as_invalid_input(error) from error
 
 
-def as_invalid_input(error: ValidationError) -> InvalidInputError:
+def as_invalid_input(error: ValidationError, *, root: str = "") -> InvalidInputError:
     """Say a pydantic error in one line, paths in the caller's own notation."""
-    problems = error.errors(include_url=False, include_context=False)
-    lines = [
-        f"{_path(problem['loc'])}: {problem['msg']}{_shown(problem['input'])}"
-        for problem in problems[:_PROBLEMS_SHOWN_MAX]
-    ]
-    if len(problems) > _PROBLEMS_SHOWN_MAX:
-        lines.append(f"and {len(problems) - _PROBLEMS_SHOWN_MAX} more")
-    return InvalidInputError("; ".join(lines))
+    said = worded(error.errors(include_url=False), root=root)
+    if len(said) == 1:
+        ((path, problem),) = said.items()
+        return InvalidInputError(problem, path=path)
+    lines = [f"{path}: {problem}" for path, problem in said.items()]
+    shown = lines[:_PROBLEMS_SHOWN_MAX]
+    if len(lines) > _PROBLEMS_SHOWN_MAX:
+        shown.append(f"and {len(lines) - _PROBLEMS_SHOWN_MAX} more")
+    return InvalidInputError("; ".join(shown))
 
 
 def unknown_fields(model: BaseModel, *, prefix: str = "") -> Iterator[str]:
@@ -70,24 +71,6 @@ def _unknown_below(value: object, path: str) -> Iterator[str]:
         for index, item in enumerate(value):
             if isinstance(item, BaseModel):
                 yield from unknown_fields(item, prefix=f"{path}[{index}].")
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for step in location:
-        if isinstance(step, int):
-            path += f"[{step}]"
-        elif not step.startswith(("function-", "str", "list[")):  # names of pydantic's own branches
-            path += f".{step}" if path else step
-    return path or "body"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool | int | float):
-        return f", not {value!r}"
-    if isinstance(value, str) and len(value) <= _VALUE_SHOWN_MAX:
-        return f", not {value!r}"
-    return ""
 
 
 def _require_shallow_text(message: str, depth_max: int) -> None:

@@ -105,4 +105,4 @@ def parse_messages(rows: Json) -> tuple[Message, ...]:
     try:
         return tuple(_ROWS.validate_python(rows))  # type: ignore[arg-type]  # the wrapper returns values
     except ValidationError as error:
-        raise as_invalid_input(error) from error
+        raise as_invalid_input(error, root="messages") from error

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tierfold.context.canonical import part_of, text_of
 from tierfold.context.manifest import Shape
@@ -72,6 +72,7 @@ class HandleModel(BaseModel):
     version: int
     text: str | None = None
     messages: list[dict[str, Any]] | None = None
+    next: str | None = Field(description="the handle of what is behind this page")
 
 
 def context_body(info: ContextInfo, *, ignored_fields: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -126,7 +127,11 @@ def items_body(info: ContextInfo, bodies: Sequence[bytes], *, start: int) -> dic
 
 
 def handle_body(
-    handle: str, info: ContextInfo, brought: str | list[dict[str, Any]]
+    handle: str,
+    info: ContextInfo,
+    brought: str | list[dict[str, Any]],
+    *,
+    next_handle: str | None = None,
 ) -> dict[str, Any]:
     """Return what a handle brought back."""
     field = "text" if isinstance(brought, str) else "messages"
@@ -136,6 +141,7 @@ def handle_body(
         "context": info.id,
         "version": info.version,
         field: brought,
+        "next": next_handle,
     }
 
 

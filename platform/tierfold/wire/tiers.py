@@ -50,6 +50,9 @@ class ShardTiersModel(BaseModel):
     unsealed_bytes: int
     backlog: BacklogModel
     object_store: ObjectStoreModel
+    problem: str = Field(
+        default="", description="which jobs of the shard's upkeep failed the last time, and why"
+    )
 
 
 class TiersModel(BaseModel):

@@ -22,7 +22,7 @@ from tierfold.context import (
     Timing,
     Usage,
 )
-from tierfold.processing import Prepared
+from tierfold.processing import Newest, Prepared
 from tierfold.wire import CompressRequest
 from tierfold_actors.answering import Answering, Call, Reply
 from tierfold_actors.desk import Desk
@@ -68,8 +68,10 @@ class FakeEngine:
         *,
         started_ms: float | None = None,
         prepared: Prepared | None = None,
+        part: Newest | None = None,
     ) -> Answer:
-        return list(self.stream(request, started_ms=started_ms, prepared=prepared))[-1]
+        steps = self.stream(request, started_ms=started_ms, prepared=prepared, part=part)
+        return list(steps)[-1]
 
     def stream(
         self,
@@ -77,9 +79,11 @@ class FakeEngine:
         *,
         started_ms: float | None = None,
         prepared: Prepared | None = None,
+        part: Newest | None = None,
     ) -> Iterator[Answer]:
         assert started_ms is not None
         assert prepared is None or prepared.sources is request.sources
+        assert part is None or part.sources == request.sources
         self.requests.append(request)
         try:
             stages: tuple[str, ...] = ()
@@ -90,6 +94,9 @@ class FakeEngine:
             yield _answer(request, stages, is_final=True)
         finally:
             self.closed += 1
+
+    def characters_in_time(self, remaining_ms: float) -> int:
+        return max(4_000, int(remaining_ms * 1_000))
 
     def predict_cpu_ms(self, *, body_bytes: int) -> float:
         assert body_bytes > 0

@@ -15,6 +15,7 @@ from tierfold.config import Limits, Settings, StoreLimits
 from tierfold.engine import MonotonicClock
 from tierfold.engine.shard.assembled import OpenShard, ShardParts
 from tierfold.engine.shard.operations import Operation, Result
+from tierfold.engine.working import SharedFolder
 from tierfold.ports import KeyValues
 from tierfold.storage import MemoryKeyValues
 from tierfold_actors.answering import Answering
@@ -30,7 +31,7 @@ from tierfold_actors.work import Work, WorkLimits, body_ledgers
 INLINE_BYTES_MAX = 64 * 1024
 SETTINGS = Settings(
     limits=Limits(body_bytes_max=1024 * 1024, inline_body_bytes_max=INLINE_BYTES_MAX),
-    store=StoreLimits(item_bytes_max=512 * 1024, session_age_ms_max=1000.0),
+    store=StoreLimits(item_bytes_max=512 * 1024, session_age_ms_max=1000.0, page_bytes_max=300_000),
 )
 
 
@@ -51,6 +52,7 @@ class MemoryShard:
     values: KeyValues = field(default_factory=MemoryKeyValues)
     wall: Told = field(default_factory=Told)
     calls: list[tuple[Operation, ...]] = field(default_factory=list)
+    folder: SharedFolder | None = None
     before: Callable[[tuple[Operation, ...]], Any] | None = None  # awaited ahead of each call
 
     def __post_init__(self) -> None:
@@ -61,6 +63,7 @@ class MemoryShard:
                 wall=self.wall,
                 clock=MonotonicClock(),
                 dice=random.Random(3),
+                folder=self.folder,
             )
         )
 
@@ -88,9 +91,12 @@ class StoreBench:
     shards: Sequence[MemoryShard] = field(default_factory=lambda: [MemoryShard()])
     keyring: Keyring = field(default_factory=lambda: Keyring(None))
     answering: Answering = field(default_factory=warm_answering)
+    pool_cpu_ms_max: float = 1e6  # below it what is built takes a process, which is to be closed
 
     def __post_init__(self) -> None:
-        limits = WorkLimits(inline_body_bytes_max=INLINE_BYTES_MAX)
+        limits = WorkLimits(
+            inline_body_bytes_max=INLINE_BYTES_MAX, pool_cpu_ms_max=self.pool_cpu_ms_max
+        )
         self.worker = FakeWorker(self.answering)
         self.work = Work(self.answering, self.worker, limits)
         plan = StorePlan(path="/store", objects="", shards=len(self.shards))
@@ -110,6 +116,11 @@ class StoreBench:
     def operations(self) -> list[Operation]:
         """Everything the shards were asked."""
         return [each for shard in self.shards for call in shard.calls for each in call]
+
+    @property
+    def has_files(self) -> bool:
+        """Whether some shard has a working set in L1."""
+        return any(any(shard.folder.files()) for shard in self.shards if shard.folder)
 
     @asynccontextmanager
     async def client(self, key: str = "") -> AsyncIterator[httpx.AsyncClient]:

@@ -14,7 +14,7 @@ from tierfold.engine.shard.operations import (
     Operation,
     Result,
 )
-from tierfold.engine.verbs import Ask, AskAll, Compute, Step
+from tierfold.engine.verbs import Ask, AskAll, Build, Compute, Step
 from tierfold.errors import OverloadError, TierfoldError, UnknownContextError
 from tierfold.replication import Placement
 from tierfold_actors.async_driving import AsyncDriver
@@ -29,16 +29,18 @@ class Link:
 
     result: Result | Exception
     asked: list[Operation] = field(default_factory=list)
+    timeouts_s: list[float | None] = field(default_factory=list)
 
-    async def ask(self, operation: Operation) -> Result:
+    async def ask(self, operation: Operation, timeout_s: float | None = None) -> Result:
         self.asked.append(operation)
+        self.timeouts_s.append(timeout_s)
         if isinstance(self.result, Exception) and not isinstance(self.result, TierfoldError):
             raise self.result
         return self.result
 
 
-async def compute(step: Compute) -> Any:
-    return step.work()
+async def compute(step: Compute | Build) -> Any:
+    return step.work() if isinstance(step, Compute) else step.here()
 
 
 def driver(*links: Link) -> AsyncDriver:
@@ -104,3 +106,15 @@ async def test_a_verb_that_needs_nothing_takes_no_turn_of_the_loop() -> None:
         coroutine.send(None)
 
     assert ended.value.value == []
+
+
+async def test_the_time_for_an_answer_is_told_to_the_shards_link() -> None:
+    """In seconds; a step that says none is left to the lane."""
+    link = Link(Done())
+    asked = steps(
+        Ask(0, GetInfo(context=KEY), timeout_ms=250.0),
+        Ask(0, GetInfo(context=KEY)),
+    )
+    await driver(link, link).run(asked)
+
+    assert link.timeouts_s == [0.25, None]

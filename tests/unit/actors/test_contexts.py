@@ -249,7 +249,7 @@ async def test_a_context_with_such_an_id_is_not_made(id: str) -> None:  # noqa: 
 async def test_a_large_item_is_split_and_comes_back_whole() -> None:
     """Its body is parsed by the worker process."""
     bench = StoreBench()
-    row = {"role": "tool", "tool_call_id": "c", "content": "ß" * 150_000}
+    row = {"role": "tool", "tool_call_id": "c", "content": "ß" * 100_000}
     async with bench.client() as client:
         await made(client)
         added = await client.post("/v1/contexts/trip/items", json={"messages": [row]})
@@ -273,9 +273,8 @@ async def test_what_is_too_large_is_refused() -> None:
     assert [response.status_code for response in refused] == [413] * 3
 
 
-async def test_a_page_ends_where_its_bytes_do(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_ends_where_its_bytes_do() -> None:
     """A reader goes on where it ended, and one item always comes."""
-    monkeypatch.setattr("tierfold_actors.item_routes._PAGE_BYTES_MAX", 250_000)
     sizes = [100_000, 100, 300_000, 100, 140_000]
     async with StoreBench().client() as client:
         await made(client, messages=[long_row(size) for size in sizes])
@@ -435,22 +434,14 @@ async def test_a_pin_lasts_until_its_time() -> None:
     assert freed["pinned_until"] is None
 
 
-async def test_the_shortest_life_is_not_for_ever() -> None:
-    """0 is; a part of a millisecond is a millisecond."""
-    async with StoreBench().client() as client:
-        short = await made(client, ttl_s=0.0001)
-
-    assert short["expires_at"] == short["updated_at"] + 0.001
-
-
 async def test_a_refused_method_is_told_all_that_the_path_takes() -> None:
     """Each method is a route of its own."""
     async with StoreBench().client() as client:
         response = await client.put("/v1/contexts/trip")
 
     assert response.status_code == 405
-    assert response.headers["allow"] == "DELETE, GET, PATCH"
-    assert response.json()["detail"].endswith("use DELETE, GET, PATCH")
+    assert response.headers["allow"] == "DELETE, GET, HEAD, PATCH"
+    assert response.json()["detail"].endswith("use DELETE, GET, HEAD, PATCH")
 
 
 async def test_no_tenant_of_several_learns_where_the_object_store_is() -> None:
@@ -461,3 +452,38 @@ async def test_no_tenant_of_several_learns_where_the_object_store_is() -> None:
 
     assert shard["object_store"] == {"url": "", "problem": ""}
     assert shard["contexts"] == 0
+
+
+@pytest.mark.parametrize("path", ["/livez", "/v1/contexts", "/v1/contexts/trip", "/v1/tiers"])
+async def test_head_is_answered_where_get_is(path: str) -> None:
+    """Status and headers of the same, and no body."""
+    async with StoreBench().client() as client:
+        await made(client)
+        got = await client.get(path)
+        head = await client.head(path)
+
+    timed = {"server-timing", "x-request-id", "content-length"}
+    assert head.status_code == got.status_code == 200
+    assert head.content == b""
+    assert head.headers.keys() == got.headers.keys()
+    assert all(head.headers[name] == got.headers[name] for name in head.headers.keys() - timed)
+    assert int(head.headers["content-length"]) > 0
+
+
+async def test_head_is_refused_where_get_is() -> None:
+    """With the status GET would have."""
+    async with StoreBench().client() as client:
+        refused = [await client.head(path) for path in ("/v1/process", "/v1/contexts/nobody")]
+
+    assert [each.status_code for each in refused] == [405, 404]
+    assert [each.content for each in refused] == [b"", b""]
+    assert refused[0].headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("ttl_s", [1e-12, 0.0001])
+async def test_the_shortest_life_is_not_for_ever(ttl_s: float) -> None:
+    """0 is: what is more ends."""
+    async with StoreBench().client() as client:
+        context = await made(client, ttl_s=ttl_s)
+
+    assert context["expires_at"] == context["updated_at"] + 0.001

@@ -10,6 +10,10 @@ from tierfold_actors import gauges
 SHARD = {"shard": "shard-00"}
 
 
+class Panic(BaseException):
+    """What a library written in another language raises when it gives up."""
+
+
 class NotedGauge:
     """A gauge that notes what it shows."""
 
@@ -48,20 +52,29 @@ def test_what_a_shard_reports_is_shown(shown: dict[tuple[str, str], float]) -> N
 
 def test_a_shard_is_asked_again_and_again_until_it_closes(
     shown: dict[tuple[str, str], float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A report that failed is no end."""
+    """A report that failed is no end, and neither is what nobody foresaw."""
     answers: list[Any] = [CorruptError(what="a value", problem="damaged"), report(None)]
+    failures = [ZeroDivisionError("a user's text"), Panic()]
+    monkeypatch.setattr(gauges, "pause_ms", float)
     asked: list[Operation] = []
 
     def ask(operations: tuple[Operation, ...]) -> list[Result]:
         asked.extend(operations)
+        if failures:
+            raise failures.pop(0)
         return [answers.pop(0) if answers else report(None)]
 
     thread = gauges.GaugeThread(ask, "shard-00")
-    while len(asked) < 3:
+    while len(asked) < 6:
         thread.is_alive()
     thread.close()
 
     assert set(asked) == {GetTiers()}
     assert shown["tierfold_backlog_blocks", ""] == 3
     assert not thread.is_alive()
+    assert (thread.failures, thread.problem) == (2, "")
+    assert "Panic" in caplog.text
+    assert "user" not in caplog.text

@@ -61,6 +61,33 @@ async def test_a_key_that_came_with_another_change_is_refused() -> None:
     assert found == [ASKED, SAID]
 
 
+@pytest.mark.parametrize(
+    ("verb", "path", "body"),
+    [
+        ("PUT", "/v1/contexts/trip/items", {"messages": [ASKED]}),
+        ("POST", "/v1/contexts/trip/items", {"messages": []}),
+        ("PATCH", "/v1/contexts/trip", {}),
+    ],
+)
+async def test_a_change_that_found_nothing_to_do_is_a_repetition_too(
+    verb: str, path: str, body: dict[str, Any]
+) -> None:
+    """It raises no version, and coming again it undoes nothing that others did meanwhile."""
+    key = {"idempotency-key": "turn-2"}
+    async with StoreBench().client() as client:
+        await made(client)
+        first = await client.request(verb, path, json=body, headers=key)
+        await client.post("/v1/contexts/trip/items", json={"messages": [SAID]})
+        again = await client.request(verb, path, json=body, headers=key)
+        found = await rows(client)
+
+    assert [each.status_code for each in (first, again)] == [200, 200]
+    assert [each.json()["version"] for each in (first, again)] == [1, 1]
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert found == [ASKED, SAID]
+
+
 async def test_a_key_whose_change_is_under_way_is_refused() -> None:
     """409: the first one will tell."""
     shard = MemoryShard()

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -23,6 +23,7 @@ from tierfold.errors import OverloadError, ShardUnavailableError
 from tierfold.wire import parse_messages
 from tierfold_actors.links import (
     BODIES,
+    NEWEST,
     READS,
     VERSIONS,
     WRITES,
@@ -147,6 +148,44 @@ async def test_a_shard_that_is_silent_is_unavailable() -> None:
     shard.gate.set()
 
     assert await lane.ask(GetInfo(context=KEY)) == Done()
+
+
+async def test_nobody_waits_longer_than_was_said() -> None:
+    """However often a lane tries again, and whether the call is on its way or waits for one."""
+    shard = Shard()
+    lane = CallLane(
+        shard.send, replace(ONE_CALL, timeout_s=0.02, wait_s_max=0.1), pauses_s=(0.0,) * 99
+    )
+
+    async with asyncio.timeout(1):
+        under_way = asyncio.create_task(lane.ask(GetInfo(context=KEY)))
+        with pytest.raises(ShardUnavailableError, match="retry in 1 s"):
+            await lane.ask(GetVersion(context=KEY), 0.01)
+        with pytest.raises(ShardUnavailableError):
+            await under_way
+    shard.gate.set()
+
+    assert await lane.ask(Audit()) == Done()
+
+
+async def test_whoever_has_left_is_not_asked_for() -> None:
+    """What waited behind a call that hangs is no longer wanted when the lane is free again."""
+    shard = Shard()
+    lane = CallLane(shard.send, ONE_CALL)
+
+    (first,) = await asked(lane, GetInfo(context=KEY))
+    with pytest.raises(ShardUnavailableError):
+        await lane.ask(GetVersion(context=KEY), 0.01)
+    shard.gate.set()
+    await first
+
+    assert shard.calls == [(GetInfo(context=KEY),)]
+
+
+@pytest.mark.parametrize("limits", [READS, BODIES, NEWEST, VERSIONS, WRITES])
+def test_a_lane_gives_up_before_its_callers_do(limits: LaneLimits) -> None:
+    """A client listens for half a minute; one call has ended before the wait for it has."""
+    assert limits.timeout_s < limits.wait_s_max < 30
 
 
 async def test_every_operation_of_a_failed_call_hears_of_it() -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.unit.actors.stored import StoreBench
+from tierfold.engine import steps
 from tierfold.engine.shard.operations import GetVersion, Operation, ReadSince
 from tierfold.errors import ShardUnavailableError
 
@@ -72,7 +74,7 @@ async def test_what_was_left_out_is_brought_back(bench: StoreBench) -> None:
         text = found.get("text") or found["messages"][0]["content"]
         assert text in {whole, whole[run["start"] : run["end"]]}
         assert (found["object"], found["context"], found["version"]) == ("handle", "trip", 1)
-    assert forged.status_code == 404
+    assert (forged.status_code, forged.json()["code"]) == (422, "malformed_handle")
 
 
 async def test_markers_may_carry_handles(bench: StoreBench) -> None:
@@ -287,3 +289,66 @@ async def test_a_context_that_nobody_holds_is_read_once(bench: StoreBench) -> No
     assert [each.status_code for each in answers] == [200] * 8
     assert [type(each) for each in bench.operations[before:]] == [ReadSince]
     assert not bench.store.readers
+
+
+@pytest.fixture
+async def hung(bench: StoreBench, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StoreBench]:
+    """The store with its context held here, and a shard that has stopped answering."""
+    goes_on = asyncio.Event()
+
+    async def hang(_: tuple[Operation, ...]) -> None:
+        await goes_on.wait()
+
+    monkeypatch.setattr(steps, "PATIENCE_MS", 50.0)
+    async with bench.client() as client:
+        await ask(client)
+    bench.shards[0].before = hang
+    yield bench
+    goes_on.set()
+
+
+async def test_a_shard_that_hangs_holds_up_no_question_with_a_deadline(hung: StoreBench) -> None:
+    """`latest` wants it to confirm the version: 503 soon after the deadline, not much later."""
+    async with asyncio.timeout(2), hung.client() as client:
+        answer = await ask(client, consistency="latest", budget={"latency_ms": 50})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "shard_unavailable")
+    assert answer.headers["retry-after"] == "1"
+
+
+async def test_what_is_held_answers_though_the_shard_hangs(hung: StoreBench) -> None:
+    """With `any`; the answer says how long ago its version was confirmed."""
+    async with asyncio.timeout(2), hung.client() as client:
+        answer = await ask(client, consistency="any", budget={"latency_ms": 50})
+
+    assert answer.status_code == 200
+    assert answer.json()["timing"]["checked_ms_ago"] > 0
+
+
+async def test_a_long_handle_comes_in_pages() -> None:
+    """Each names the next; joined they are what was stored."""
+    text = "".join(f"{number} boxes were counted in Ghent.\n" for number in range(20_000))
+    async with StoreBench().client() as client:
+        await client.post("/v1/contexts", json={"id": "trip", "text": text})
+        asked = {"ask": "dogs", "budget": {"max_tokens": 60}}
+        answer = (await client.post("/v1/contexts/trip/process", json=asked)).json()
+        run = max(answer["left_out"], key=lambda run: run["tokens"])
+        by_bytes = await paged(client, run["handle"])
+        by_items = await paged(client, run["handle"], limit=1)
+        none = await client.get(f"/v1/handles/{run['handle']}?limit=0")
+
+    assert 2 < len(by_bytes) < len(by_items)
+    assert max(len(page["text"]) for page in by_bytes) <= 300_000
+    for pages in (by_bytes, by_items):
+        assert "".join(page["text"] for page in pages) == text[run["start"] : run["end"]]
+    assert (none.status_code, none.json()["path"]) == (422, "limit")
+
+
+async def paged(client: httpx.AsyncClient, handle: str, **query: Any) -> list[dict[str, Any]]:
+    """Return all pages of a handle."""
+    pages: list[dict[str, Any]] = []
+    left: str | None = handle
+    while left is not None:
+        pages.append((await client.get(f"/v1/handles/{left}", params=query)).json())
+        left = pages[-1]["next"]
+    return pages

@@ -40,7 +40,7 @@ def test_tiers_are_described_as_the_schema_says() -> None:
 
     TiersModel.model_validate(body)
     assert [shard["shard"] for shard in body["shards"]] == [0, 1]
-    assert body["l0"]["latency_ms"] == {"p50": 0.2, "p99": 0.2}
+    assert body["l0"]["latency_ms"] == {"p50": 0.2, "p99": 0.3}
     assert [each["tier"] for each in body["tiers"]] == ["L0", "L1", "L2", "L3", "L4"]
     assert body["tiers"][2]["size_bytes"] == 14
 
@@ -72,10 +72,17 @@ def test_hits_are_described_as_the_schema_says() -> None:
 
 def test_several_tenants_learn_only_that_the_object_store_is_away() -> None:
     """Its address and its own words name buckets and keys."""
-    away = replace(report(1.0), object_store="s3://secret/x", object_store_problem="no secret/x")
+    away = replace(
+        report(1.0),
+        object_store="s3://secret/x",
+        object_store_problem="no secret/x",
+        upkeep_problem="seal: secret",
+    )
     (seen,) = tiers_body([away], L0, [], is_open=False)["shards"]
     (own,) = tiers_body([away], L0, [], is_open=True)["shards"]
 
     assert seen["object_store"]["url"] == "s3:"
     assert "secret" not in str(seen)
     assert own["object_store"] == {"url": "s3://secret/x", "problem": "no secret/x"}
+    assert seen["problem"] == "a job of its upkeep failed the last time"
+    assert own["problem"] == "seal: secret"

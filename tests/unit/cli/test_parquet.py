@@ -124,6 +124,36 @@ def test_what_differs_is_left_alone_unless_replaced(
     assert server.contexts["text"].shape == "text"
 
 
+def test_a_replaced_context_is_never_away(server: FakeServer, exported: Path) -> None:
+    """One change puts the new items in the place of the old ones, and of those we have seen."""
+    server.contexts["chat"].items = ROWS[1:2]
+    server.contexts["doc"].title = "another"
+    server.seen.clear()
+
+    assert main(["import", str(exported), "--replace"]) == 0
+
+    changes = [(r.method, r.url.path) for r in server.seen if r.method != "GET"]
+    assert changes == [("PUT", "/v1/contexts/chat/items"), ("PATCH", "/v1/contexts/doc")]
+    (put,) = (request for request in server.seen if request.method == "PUT")
+    assert put.headers["if-match"] == '"1"'
+    assert server.contexts["chat"].items == ROWS
+
+
+def test_a_large_context_is_replaced_by_its_beginning_first(
+    server: FakeServer, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was broken off is then continued by the same command."""
+    monkeypatch.setattr("tierfold.cli.parquet.contents._PUT_BYTES_MAX", 500)
+    server.contexts["chat"].items = [*ROWS, ROWS[0]]
+
+    assert main(["import", str(exported), "--replace"]) == 0
+
+    changes = [r.method for r in server.seen if r.url.path == "/v1/contexts/chat/items"]
+    assert changes.count("PUT") == 1
+    assert changes[-1] == "POST"
+    assert server.contexts["chat"].items == ROWS
+
+
 def test_the_first_of_many_that_differ_are_named(
     server: FakeServer, tmp_path: Path, capsys: Output
 ) -> None:

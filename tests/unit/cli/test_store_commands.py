@@ -117,7 +117,7 @@ def test_a_text_comes_from_stdin_and_back_byte_for_byte(
         (" \n", [], "it is empty"),
         ('[{"role": "user", "content": "x"', [], "looks like a chat, but"),
         ('{"role": "user", "content": "x"}\n{"role', [], "line 2"),
-        ("{}", ["--format", "messages"], "valid list"),
+        ("{}", ["--format", "messages"], "messages: must be a list, not an object"),
         ("text", ["--append"], "--append needs the --id"),
         ("text", ["--id", "nobody", "--append"], "there is no context 'nobody'"),
         ("text", ["--id", ".."], "is no id"),

@@ -204,9 +204,16 @@ class FakeServer:
         kept = next(iter(self.contexts.values()), None)
         if kept is None:
             raise UnknownHandleError(asked.name)
+        name, _, place = asked.name.partition("~")
+        start = int(place or 0)
+        stop = start + int(asked.query.get("limit", 2))
+        items = kept.items[start:stop]
         is_chat = kept.shape == "messages"
-        said = {"messages": kept.items} if is_chat else {"text": kept.items[0]["text"]}
-        return httpx.Response(200, json={"object": "handle", "handle": asked.name, **said})
+        text = "".join(item.get("text", "") for item in items)
+        said: dict[str, Any] = {"messages": items} if is_chat else {"text": text}
+        rest = f"{name}~{stop}" if stop < len(kept.items) else None
+        body = {"object": "handle", "handle": asked.name, **said, "next": rest}
+        return httpx.Response(200, json=body)
 
     def _search(self, asked: Asked) -> httpx.Response:
         body = asked.body

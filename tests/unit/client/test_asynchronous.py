@@ -55,6 +55,7 @@ async def test_a_context_is_made_grown_read_changed_and_deleted(
     assert [context.id async for context in client.list()] == ["c", "d"]
     assert (await client.search("needle")).hits[0].context == "d"
     assert await client.handle("h_x") == ROWS
+    assert (await client.handle_page("h_x", limit=1)).value == ROWS[:1]
     assert await client.tiers() == TIERS
     await client.delete("c")
     with pytest.raises(errors.UnknownContextError):

@@ -4,6 +4,7 @@ import random
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -127,6 +128,31 @@ def test_handles_search_and_tiers(client: Client) -> None:
     assert client.tiers() == TIERS
 
 
+def test_a_long_handle_is_brought_back_page_by_page(client: Client, server: FakeServer) -> None:
+    """As one value, or as pages for whoever wants to hold no more."""
+    client.create("c", messages=ROWS * 3)
+
+    assert client.handle("h_x") == ROWS * 3
+    assert len(server.seen) == 1 + -(-len(ROWS * 3) // 2)
+    page = client.handle_page("h_x", limit=1)
+    assert (page.value, page.next) == (ROWS[:1], "h_x~1")
+    with pytest.raises(errors.MalformedHandleError, match="is no handle"):
+        client.handle_page("../tiers")
+
+
+def test_every_change_carries_a_key(client: Client, server: FakeServer) -> None:
+    """What is sent again is made once; a caller's own key is the one that is sent."""
+    client.create("c", messages=ROWS)
+    client.append("c", messages=ROWS)
+    client.put("c", messages=ROWS)
+    client.update("c", title="t")
+    client.update("c", title="u", if_version=4, idempotency_key="mine")
+    keys = [request.headers["idempotency-key"] for request in server.seen]
+
+    assert len(set(keys)) == 5
+    assert keys[-1] == "mine"
+
+
 def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes from the argument or the environment; a broken one is refused without its text."""
     server = FakeServer()
@@ -221,6 +247,19 @@ def test_versions_seen_are_bounded(client: Client) -> None:
         versions.seen(client.create(name, text="x"))
 
     assert [versions.of(name) for name in "abc"] == [0, 1, 1]
+
+
+def test_the_newest_version_seen_counts_in_whatever_order_replies_come(client: Client) -> None:
+    """But one that was deleted and made again begins anew: its first version is newer."""
+    versions = SeenVersions()
+    third = replace(client.create("a", text="x"), version=3)
+
+    for context in (third, replace(third, version=2)):
+        versions.seen(context)
+    assert versions.of("a") == 3
+    for context in (replace(third, version=1, created_at=third.created_at + 1), third):
+        versions.seen(context)
+    assert versions.of("a") == 1
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ RETRIES = Retries(tries_max=4, wait_s_first=0.1, wait_s_max=5.0)
 SENT = Lost(problem="no reply in time", was_sent=True)
 REFUSED = Lost(problem="connection refused", was_sent=False)
 BUSY = Reply(status=503, headers={"retry-after": "2"})
+AWAY = Reply(status=503, headers={"retry-after": "1"}, body=b'{"code": "shard_unavailable"}')
 
 REPLIES = st.one_of(
     st.builds(Lost, problem=st.just("x"), was_sent=st.booleans()),
@@ -83,23 +84,37 @@ def test_a_question_that_takes_too_long_is_not_asked_again() -> None:
     assert played(tiers(), [late, Reply(status=200)])[1] == Reply(status=200)
 
 
-def test_a_conditional_patch_is_sent_once() -> None:
-    """Its second try would meet the version the first one made."""
-    nothing = {"title": "t", "metadata": None, "ttl_s": None, "pinned_s": None}
-    assert played(update("c", if_version=3, **nothing), [SENT])[1] == SENT  # type: ignore[arg-type]  # one dict for all
-    assert len(played(update("c", if_version=3, **nothing), [REFUSED, SENT])[0]) == 2  # type: ignore[arg-type]  # as above
-    assert len(played(update("c", if_version=None, **nothing), [SENT] * 4)[0]) == 4  # type: ignore[arg-type]  # as above
+def test_what_may_not_be_done_twice_is_sent_once() -> None:
+    """Unless it certainly never reached the server."""
+    call = Call(method="POST", path="/", is_repeatable=False)
+
+    assert played(call, [SENT])[1] == SENT
+    assert len(played(call, [REFUSED, SENT])[0]) == 2
+    assert played(call, [AWAY])[1] == AWAY
+    assert len(played(call, [BUSY, Reply(status=404)])[0]) == 2
 
 
-def test_a_shard_that_went_away_may_have_done_it() -> None:
-    """So a conditional change is not sent again, and a deletion that then finds nothing is done."""
-    away = Reply(status=503, headers={"retry-after": "1"}, body=b'{"code": "shard_unavailable"}')
-    nothing = {"title": "t", "metadata": None, "ttl_s": None, "pinned_s": None}
+def test_a_conditional_patch_is_safe_under_its_key() -> None:
+    """Without one its second try would meet the version the first one made."""
+    call = update(
+        "c",
+        title="t",
+        metadata=None,
+        ttl_s=None,
+        pinned_s=None,
+        if_version=3,
+        idempotency_key="k",
+    )
+
+    assert call.headers == {"idempotency-key": "k", "if-match": '"3"'}
+    assert played(call, [SENT, AWAY, Reply(status=200)])[1] == Reply(status=200)
+
+
+def test_a_deletion_whose_reply_was_lost_is_done() -> None:
+    """When the next try finds nothing any more."""
     gone = Reply(status=404)
 
-    assert played(update("c", if_version=3, **nothing), [away])[1] == away  # type: ignore[arg-type]  # as above
-    assert len(played(update("c", if_version=3, **nothing), [BUSY, gone])[0]) == 2  # type: ignore[arg-type]  # as above
-    assert played(delete("c", if_version=None), [away, gone])[1] == Reply(status=200, body=b"{}")
+    assert played(delete("c", if_version=None), [AWAY, gone])[1] == Reply(status=200, body=b"{}")
     assert played(delete("c", if_version=None), [BUSY, gone])[1] == gone
 
 

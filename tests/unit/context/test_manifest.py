@@ -29,7 +29,8 @@ CHANGES = st.builds(
     Change,
     key=st.binary(min_size=8, max_size=8),
     fingerprint=st.binary(min_size=8, max_size=8),
-    version=st.integers(0, 2**63),
+    version=st.integers(0, 2**63 - 1),
+    was_made=st.booleans(),
 )
 TIMES = st.integers(0, 2**52)
 HEADS = st.builds(

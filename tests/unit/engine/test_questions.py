@@ -11,7 +11,7 @@ from tierfold.context.stored import about_segment
 from tierfold.engine.contents import Contents
 from tierfold.engine.driving import run
 from tierfold.engine.shard.operations import Create, GetVersion, Replace
-from tierfold.engine.verbs import SESSION, Ask, Freshness, Life, Step, Verbs
+from tierfold.engine.verbs import SESSION, Ask, Compute, Freshness, Life, Step, Verbs
 from tierfold.engine.working import WorkingSets
 from tierfold.errors import ContextExistsError, OverloadError, UnknownContextError
 from tierfold.replication import Placement
@@ -101,7 +101,7 @@ def test_a_read_that_is_overtaken_by_a_change_is_looked_at_again() -> None:
     process.append(TWO)
     computing = reading.send(found)
     with pytest.raises(StopIteration):
-        reading.send(computing.work())  # type: ignore[union-attr]
+        reading.send(computing.here())  # type: ignore[union-attr]
     assert process.items(ANY) == 1
     assert process.items() == 2
 
@@ -116,7 +116,7 @@ def test_a_read_that_is_overtaken_by_a_deletion_is_looked_at_again() -> None:
     process.run(process.verbs.delete(A))
     computing = reading.send(found)
     with pytest.raises(StopIteration):
-        reading.send(computing.work())  # type: ignore[union-attr]
+        reading.send(computing.here())  # type: ignore[union-attr]
     with pytest.raises(UnknownContextError):
         process.items()
     process.create(THREE)
@@ -215,7 +215,9 @@ def test_put_looks_again_where_others_make_or_delete_the_context() -> None:
     kinds.append(_operation(steps.throw(UnknownContextError("a"))))
     kinds.append(_operation(steps.throw(ContextExistsError("a"))))
     process.create(ONE, TWO)
-    kinds.append(_operation(steps.send(process.world.ask(GetVersion(context=A)))))
+    compared = steps.send(process.world.ask(GetVersion(context=A)))
+    assert isinstance(compared, Compute)
+    kinds.append(_operation(steps.send(compared.work())))
     kinds.append(_operation(steps.throw(UnknownContextError("a"))))
     assert kinds == [GetVersion, Create, GetVersion, Replace, GetVersion]
 

@@ -183,6 +183,29 @@ def test_life_and_pin_are_kept_and_changed(store: Store) -> None:
     assert (info.title, info.head.ttl_ms, info.head.pinned_until_ms) == ("new", 0, 0)
 
 
+@pytest.mark.parametrize("ttl_s", [1e-300, 0.0001])
+def test_the_shortest_life_is_not_for_ever(store: Store, ttl_s: float) -> None:
+    """0 is for ever: what is more ends."""
+    info = store.create("chat", messages=[HELLO], ttl_s=ttl_s)
+
+    assert info.head.ttl_ms == 1
+
+
+def test_what_changes_nothing_makes_no_version(store: Store) -> None:
+    """Whoever compares versions has nothing to read anew."""
+    store.create("chat", messages=[HELLO], title="old")
+    versions = [
+        store.append("chat", messages=[]).version,
+        store.put("chat", messages=[HELLO]).version,
+        store.update("chat").version,
+        store.update("chat", title="old").version,
+    ]
+    store.create("notes", text="a")
+
+    assert versions == [1] * 4
+    assert store.append("notes", text="").version == 1
+
+
 def test_all_contexts_are_listed_in_pages_and_whole() -> None:
     """Whatever the number of shards, in the order of ids."""
     with tierfold.open(":memory:", shards=3) as store:

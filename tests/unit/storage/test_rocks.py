@@ -124,12 +124,61 @@ def test_a_disk_below_its_floor_takes_deletions_only(path: Path) -> None:
     values.write(one(b"a", b"1" * 100))
     free[0] = 499
 
-    with pytest.raises(StorageFullError, match="is full"):
+    assert not values.has_room()
+    with pytest.raises(StorageFullError, match=r"499 bytes are free, .* floor is 500") as caught:
         values.write(one(b"b", b"1" * 100))
+    assert "delete contexts" in str(caught.value)
+    assert "tiers.free_disk_bytes_min" in str(caught.value)
     values.write(one(b"a", None))
     assert values.get(Family.HEAD, b"a") is None
     free[0] = 500
     values.write(one(b"b", b"1" * 100))
+    assert values.has_room()
+
+
+def test_what_makes_room_is_taken_down_to_a_reserve(path: Path) -> None:
+    """Blocks are written anew so that the old ones can go; the last bytes are for deletions."""
+    free = [125]
+    values = RocksKeyValues(
+        path, settings=RocksSettings(free_bytes_min=500), free_bytes=lambda _: free[0]
+    )
+    values.write(Batch({(Family.BLOCK, b"a"): b"1" * 100}, makes_room=True))
+    free[0] = 124
+    with pytest.raises(StorageFullError):
+        values.write(Batch({(Family.BLOCK, b"b"): b"1" * 100}, makes_room=True))
+    values.write(Batch({(Family.BLOCK, b"a"): None}))
+
+    assert values.get(Family.BLOCK, b"a") is None
+
+
+def test_what_is_in_no_table_yet_is_counted(path: Path) -> None:
+    """A store that was just filled takes room too: about what its log has."""
+    values = RocksKeyValues(path)
+    assert values.size_bytes() == dict.fromkeys(Family, 0)
+    for number in range(20):
+        values.write(Batch({(Family.BODY, b"%d" % number): os.urandom(10_000)}))
+    waiting = values.size_bytes()
+
+    assert 150_000 < waiting[Family.BODY] < 300_000
+    assert sum(waiting.values()) < 300_000
+
+
+def test_only_families_with_deletions_are_merged_when_room_is_short(path: Path) -> None:
+    """What is deleted comes back, and what is whole is not written anew."""
+    values = RocksKeyValues(path)
+    for family in (Family.BODY, Family.BLOCK):
+        for number in range(100):
+            values.write(Batch({(family, b"%03d" % number): os.urandom(10_000)}), durable=False)
+    values.compact()
+    before = values.size_bytes()
+    tables = {each.name for each in path.glob("*.sst")}
+    values.write(Batch({(Family.BODY, b"%03d" % number): None for number in range(90)}))
+    values.compact(deleted_only=True)
+    after = values.size_bytes()
+
+    assert after[Family.BODY] < before[Family.BODY] / 5
+    assert after[Family.BLOCK] == before[Family.BLOCK]
+    assert tables & {each.name for each in path.glob("*.sst")}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tierfold.context.canonical import canonical_json
 
 _RUN_ITEMS_MAX = 1_000
 _RUN_BYTES_MAX = 4 * 1024 * 1024
+_PUT_BYTES_MAX = 16 * 1024 * 1024  # and the row behind: escaped as JSON, within a body's 64 MiB
 
 Comparison = Literal["equal", "beginning", "different"]
 Run = Sequence[Row]
@@ -37,6 +38,18 @@ class FileContext:
     def runs_anew(self) -> Iterator[Run]:
         """Yield its rows in runs, again."""
         return in_runs(self.again())
+
+    def put_first(self) -> tuple[Run, Iterator[Run]]:
+        """Return as many rows as one request carries, and the others in runs."""
+        rows = self.again()
+        together: list[Row] = []
+        size_bytes = 0
+        for row in rows:
+            together.append(row)
+            size_bytes += row.size_bytes
+            if size_bytes >= _PUT_BYTES_MAX:
+                break
+        return together, in_runs(rows)
 
     def runs_after(self, stored: ContextObject) -> Iterator[Run]:
         """Yield its rows anew, in runs, without what is stored already."""

@@ -1,5 +1,6 @@
 """One shard put together: from a database, and perhaps an object store, to what answers calls."""
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from tierfold.engine.shard.upkeep.training import Dictionaries
 from tierfold.engine.shard.upkeep.upkeep import Upkeep, UpkeepParts
 from tierfold.engine.working import SharedFolder
 from tierfold.ports import Clock, Family, KeyValues, Objects, WallClock
+from tierfold.storage.circuit_breaker import CircuitBreaker
+
+_LAST_CALL_S = 0.7  # for what is being asked of the object store
 
 
 def _never() -> bool:
@@ -53,7 +57,8 @@ class OpenShard:
             steps_max=parts.settings.store.changes_waiting_max,
             round_bytes_max=parts.settings.store.round_bytes_max,
         )
-        source = _source(parts, self.state)
+        self._breaker = _breaker(parts)
+        source = _source(self._breaker, self.state)
         dictionaries = Dictionaries(parts.values)
         self.blocks = Blocks(
             parts.values,
@@ -65,27 +70,42 @@ class OpenShard:
         self.upkeep = Upkeep(self._upkeep_parts(parts, dictionaries, core, source))
         self.search = _search(parts, core)
         self._thread = UpkeepThread(self)
+        self._patient = UpkeepThread(self.upkeep.patient, "tierfold uploads")
+        self.upkeep.watch(self._thread, self._patient)
         self._shard = Shard(core, upkeep=self.upkeep, search=self.search, wake=self._thread.wake)
 
     def start(self) -> None:
-        """Begin the upkeep in a thread of its own; without it nothing is sealed or expires."""
+        """Begin the upkeep in threads of its own; without it nothing is sealed or expires."""
         self.upkeep.begin()
         self._thread.start()
+        self._patient.start()
 
     def step(self, budget_ms: float) -> bool:
         """Do what waits in the background for about so long; returns whether there is more."""
-        if self.search is None:
-            return self.upkeep.step(budget_ms)
-        has_more = self.upkeep.step(budget_ms / 2)
-        return self.search.step(budget_ms / 2) or has_more
+        with contextlib.ExitStack() as leaving:
+            if self._breaker is not None:
+                leaving.enter_context(self._breaker.leaving_probes())
+            if self.search is None:
+                return self.upkeep.step(budget_ms)
+            has_more = self.upkeep.step(budget_ms / 2)
+            return self.search.step(budget_ms / 2) or has_more
 
     def call(self, operations: Sequence[Operation]) -> list[Result]:
         """Return one result per operation, in order."""
         return self._shard.call(operations)
 
     def close(self) -> None:
-        """Stop the upkeep and finish what waits; a second time does nothing."""
+        """Stop the upkeep and finish what waits; a second time does nothing.
+
+        An upload that does not end soon is cut off, with the object store: it is on the outbox.
+        """
+        self._patient.ask_to_stop()
+        is_idle = self._thread.stop(_LAST_CALL_S) and self._patient.stop(_LAST_CALL_S)
+        if not is_idle and self._breaker is not None:
+            self._breaker.close()
         self._thread.stop()
+        self._patient.stop(_LAST_CALL_S)
+        self.upkeep.close()
         self._shard.close()
 
     def _was_read(self, read: Read) -> None:
@@ -95,6 +115,7 @@ class OpenShard:
                 blocks=read.reading.blocks,
                 tokenizer=read.tokenizer,
                 pinned_until_ms=read.pinned_until_ms,
+                is_partial=read.is_partial,
             )
         )
 
@@ -127,6 +148,7 @@ class OpenShard:
             source=source,
             folder=parts.folder,
             load=core.load,
+            info=core.reader.described,
             remove=core.remove,
             settings=parts.settings,
             clock=parts.clock,
@@ -150,7 +172,9 @@ def _search(parts: ShardParts, core: Core) -> SearchIndex | None:
     )
 
 
-def _source(parts: ShardParts, state: State) -> ObjectSource | None:
-    if parts.objects is None:
-        return None
-    return ObjectSource(objects=parts.objects, owner=state.store_id)
+def _breaker(parts: ShardParts) -> CircuitBreaker | None:
+    return None if parts.objects is None else CircuitBreaker(parts.objects, parts.clock)
+
+
+def _source(objects: Objects | None, state: State) -> ObjectSource | None:
+    return None if objects is None else ObjectSource(objects=objects, owner=state.store_id)

@@ -166,10 +166,12 @@ class Change:
     def grow(self, head: Head, names: Sequence[Name], size_bytes: int) -> Growth:
         """Return a head with names added; raises TooLargeError."""
         items = head.items + len(names)
-        if items > self._parts.limits.items_max:
-            raise TooLargeError(
-                what="items of one context", size=items, limit=self._parts.limits.items_max
-            )
+        limits = self._parts.limits
+        if items > limits.items_max:
+            raise TooLargeError(what="items of one context", size=items, limit=limits.items_max)
+        if head.shape is Shape.MESSAGES and items > limits.rows_max:
+            what = "rows of one chat, which could not be asked (begin another, or put fewer)"
+            raise TooLargeError(what=what, size=items, limit=limits.rows_max)
         spine = Spine()
         if head.spine is not None and needs_spine(head, len(names)):
             spine = Spine.decode(self.reader().body(head.spine))
@@ -239,12 +241,19 @@ class Change:
         self._parts.heads.remember(self._key, data, info)
         return Changed(info=info)
 
-    def nothing(self, head: Head) -> Changed:
+    def nothing(self, head: Head, keyed: Keyed | None) -> Changed:
         """Return a context that is already what the change would make of it.
 
-        Nothing is written, so the key is not remembered: the head has keys of what was made.
+        Its version stays. The key is remembered all the same: the change, sent again after others
+        were made, must not undo them.
         """
-        return Changed(info=self._info(head))
+        if keyed is None:
+            return Changed(info=self._info(head))
+        noted = remembered(head, change_made(keyed, head.version, was_made=False))
+        data, info = noted.encode(), self._info(noted)
+        self._batch.put(Family.HEAD, self._key, data)
+        self._parts.heads.remember(self._key, data, info)
+        return Changed(info=info)
 
     def remove(self) -> None:
         """Delete the head and all keys that follow from it.
@@ -252,7 +261,7 @@ class Change:
         Of a damaged one the key it ends by stays: the reaper removes it at its time.
         """
         batch, context, old = self._batch, self._context, self.stored
-        self.has_changed = True
+        self.has_changed = batch.makes_room = True
         batch.delete(Family.HEAD, self._key)
         batch.delete(Family.CATALOGUE, catalogue_key(context.tenant, context.id))
         self._move_expiry(0 if old is None else old.expires_ms, 0)

@@ -11,6 +11,7 @@ from typing import Any
 from tierfold.context.identity import ContextKey
 from tierfold.context.manifest import Growth, Head, emptied
 from tierfold.context.segment import Name
+from tierfold.context.stored import About, about_of
 from tierfold.engine.shard.blocks import NotAtHandError
 from tierfold.engine.shard.change import Change, ChangeParts
 from tierfold.engine.shard.encoding import Encoded
@@ -26,6 +27,7 @@ from tierfold.engine.shard.operations import (
     Need,
     Patch,
     Replace,
+    Restored,
 )
 from tierfold.engine.shard.preparing import Preparation, Prepared, encoded_items, is_longer
 from tierfold.engine.shard.view import Stored
@@ -125,9 +127,12 @@ def _create(turn: _Turn, operation: Create) -> Changed:
     present = change.head
     if present is not None:
         before = change.made_before(present, operation.keyed)
-        if before is None:
+        if before is not None:
+            return before
+        if operation.replaces is None:
             raise ContextExistsError(operation.context.id)
-        return before
+    if operation.replaces is not None:
+        change.require_version(change.require(), operation.replaces)
     about = operation.about
     begun = Head(
         id=operation.context.id,
@@ -136,15 +141,29 @@ def _create(turn: _Turn, operation: Create) -> Changed:
         created_ms=change.now_ms,
         ttl_ms=operation.ttl_ms,
         pinned_until_ms=operation.pinned_until_ms,
+        version=0 if present is None else present.version,
     )
     names = [item.segment.name for item in operation.items]
     size_bytes = sum(item.size_bytes for item in operation.items)
-    growth = change.grow(change.changed(begun, operation.keyed), names, size_bytes)
-    left = turn.held().names  # of one whose time is over
+    made = _as_before(change.changed(begun, operation.keyed), operation.restored)
+    growth = change.grow(made, names, size_bytes)
+    left = turn.held().names  # of one that is replaced, or whose time is over
     change.add_items(turn.items, names, 0)
     change.add_segments(growth.made if about is None else (*growth.made, about))
     change.leave(left)
     return change.finish(growth.head, about)
+
+
+def _as_before(head: Head, restored: Restored | None) -> Head:
+    """Return the head of a new context with the times that it had, if it was there before."""
+    if restored is None:
+        return head
+    return replace(
+        head,
+        version=max(head.version, restored.version),
+        created_ms=restored.created_ms,
+        updated_ms=restored.updated_ms,
+    )
 
 
 def _append(turn: _Turn, operation: Append) -> Changed:
@@ -155,6 +174,8 @@ def _append(turn: _Turn, operation: Append) -> Changed:
         return before
     change.require_version(head, operation.if_version)
     change.require_shape(head, operation.shape)
+    if not operation.items:
+        return change.nothing(head, operation.keyed)
     names = [item.segment.name for item in operation.items]
     size_bytes = sum(item.size_bytes for item in operation.items)
     growth = change.grow(change.changed(head, operation.keyed), names, size_bytes)
@@ -178,7 +199,7 @@ def _replace(turn: _Turn, operation: Replace) -> Changed | Need:
     change.require_shape(head, operation.shape)
     if turn.prepared.is_longer if turn.is_foreseen else is_longer(head, operation):
         if len(operation.names) == head.items:
-            return change.nothing(head)
+            return change.nothing(head, operation.keyed)
         return _lengthened(turn, head, operation)
     return _rewritten(turn, head, operation)
 
@@ -226,6 +247,8 @@ def _patch(turn: _Turn, operation: Patch) -> Changed:
     if before is not None:
         return before
     change.require_version(head, operation.if_version)
+    if _changes_nothing(head, operation):
+        return change.nothing(head, operation.keyed)
     about = operation.about
     made = change.changed(head, operation.keyed)
     if operation.ttl_ms is not None:
@@ -237,6 +260,16 @@ def _patch(turn: _Turn, operation: Patch) -> Changed:
         change.add_segments((about,))
         change.leave_pages(() if head.about is None else (head.about,))
     return change.finish(made, about)
+
+
+def _changes_nothing(head: Head, operation: Patch) -> bool:
+    """Whether all is so already; a life that is given begins anew, so it is a change."""
+    about, ttl_ms, pinned_until_ms = operation.about, operation.ttl_ms, operation.pinned_until_ms
+    is_said = about is None or about.name == head.about
+    if about is not None and head.about is None:
+        is_said = about_of(about.body) == About()
+    lives_on = ttl_ms is None or ttl_ms == head.ttl_ms == 0
+    return is_said and lives_on and pinned_until_ms in {None, head.pinned_until_ms}
 
 
 def _delete(turn: _Turn, operation: Delete) -> Deleted:

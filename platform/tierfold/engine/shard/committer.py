@@ -177,7 +177,7 @@ class Committer:
             for at, step in enumerate(caller.steps):
                 view = View(self._values)
                 outcome = _evaluated(step, view)
-                if not view.changes.puts or not view.changes.is_lean:
+                if not view.changes.puts or not view.changes.makes_room:
                     continue
                 if self._written(view) is not None:
                     return

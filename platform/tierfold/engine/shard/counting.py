@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tierfold.engine.shard.quantile import quantile
 from tierfold.engine.shard.upkeep.upkeep import ReadsOfTier
 
 TIERS = ("L1", "L2", "L3", "L4")
@@ -42,12 +43,8 @@ class ReadCounts:
         return {
             tier: ReadsOfTier(
                 hits=hits,
-                latency_ms_p50=_quantile(latencies_ms, _MEDIAN),
-                latency_ms_p99=_quantile(latencies_ms, _LATE),
+                latency_ms_p50=quantile(latencies_ms, _MEDIAN),
+                latency_ms_p99=quantile(latencies_ms, _LATE),
             )
             for tier, (hits, latencies_ms) in counted.items()
         }
-
-
-def _quantile(ordered: list[float], share: float) -> float | None:
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None

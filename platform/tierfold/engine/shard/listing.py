@@ -23,10 +23,13 @@ class Listing:
     def page(self, operation: ListContexts) -> Listed:
         """Return one page; contexts whose time is over are left out."""
         limit = max(0, operation.limit)
-        found = list(islice(self._present(operation), limit + 1))
-        return Listed(contexts=tuple(found[:limit]), has_more=len(found) > limit)
+        damaged: list[str] = []
+        found = list(islice(self._present(operation, damaged), limit + 1))
+        return Listed(
+            contexts=tuple(found[:limit]), has_more=len(found) > limit, damaged=tuple(damaged)
+        )
 
-    def _present(self, operation: ListContexts) -> Iterator[ContextInfo]:
+    def _present(self, operation: ListContexts, damaged: list[str]) -> Iterator[ContextInfo]:
         tenant = operation.tenant
         listed = self._settled.scan(
             Family.CATALOGUE,
@@ -40,5 +43,5 @@ class Listing:
                 yield self._reader.info(GetInfo(context=context))
             except UnknownContextError:  # over, or deleted since the scan began
                 continue
-            except CorruptError:  # the audit names it; it must not hide all the others
-                continue
+            except CorruptError:  # it must not hide all the others
+                damaged.append(context.id)

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from tierfold.engine.shard.assembled import OpenShard, ShardParts
 from tierfold.engine.shard.folders import settle
 from tierfold.engine.shard.keys import NEXT_BLOCK_KEY
 from tierfold.engine.shard.operations import Operation, Result
+from tierfold.engine.shard.shared_memory import HeldFolder, sweep_left
 from tierfold.engine.shard.state import FORMAT_KEY, STORE_ID_KEY, open_state
 from tierfold.engine.shard.upkeep.adopting import URL_KEY, require_nothing_left
 from tierfold.engine.shard.upkeep.packing import Pack, packed
@@ -50,7 +50,7 @@ class ShardHome:
         if not _SHARED_MEMORY.is_dir():
             return self.folder.with_name(f"l1-{self.name}")
         said = hashlib.blake2b(str(self.folder).encode(), digest_size=8).hexdigest()
-        return _SHARED_MEMORY / f"tierfold-{os.getuid()}-{said}"
+        return _SHARED_MEMORY / f"{_shared_prefix()}{said}"
 
 
 class DiskShard:
@@ -60,11 +60,14 @@ class DiskShard:
         """Open what is stored, or begin; raises SetupError, StorageFullError or CorruptError."""
         self._is_closed = False
         self._objects: Objects | None = None
-        self._folder = SharedFolder(home.shared_folder, bytes_max=settings.tiers.l1_bytes_max)
         settle(home.folder)
         database = RocksSettings(free_bytes_min=settings.tiers.free_disk_bytes_min)
         self._values = RocksKeyValues(home.folder, settings=database)
+        self._held: HeldFolder | None = None
         try:
+            sweep_left(_SHARED_MEMORY, _shared_prefix())
+            self._held = HeldFolder.hold(home.shared_folder)
+            self._folder = SharedFolder(self._held.path, bytes_max=settings.tiers.l1_bytes_max)
             _require_count(self._values, home)
             url = _object_store(self._values, home.objects)
             self._objects = open_objects(url) if url else None
@@ -102,9 +105,15 @@ class DiskShard:
 
     def _let_go(self) -> None:
         self._values.close()
-        shutil.rmtree(self._folder.path, ignore_errors=True)  # in memory, for nobody now
+        if self._held is not None:
+            self._held.remove()  # in memory, for nobody now
         if self._objects is not None:
             self._objects.close()
+
+
+def _shared_prefix() -> str:
+    """Return what the names of this user's folders in shared memory begin with."""
+    return f"tierfold-{os.getuid()}-"
 
 
 def open_shard(home: ShardHome, *, settings: Settings, pack: Pack = packed) -> DiskShard:

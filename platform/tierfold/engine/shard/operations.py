@@ -25,7 +25,10 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create:
-    """Make a context; ContextExistsError where there is one. Answers Changed."""
+    """Make a context; ContextExistsError where there is one. Answers Changed.
+
+    With `replaces` it takes the place of that version, which must be there, as one change.
+    """
 
     context: ContextKey
     shape: Shape
@@ -34,6 +37,17 @@ class Create:
     ttl_ms: int = 0
     pinned_until_ms: int = 0
     keyed: Keyed | None = None
+    replaces: int | None = None
+    restored: "Restored | None" = None  # a context that was before, out of a backup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a context that comes back had: clients may remember its version."""
+
+    version: int  # it comes back with this one at the least
+    created_ms: int
+    updated_ms: int  # its life is counted from here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +142,33 @@ class ReadSince:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadNewest:
+    """Like ReadSince, for who is in a hurry. Answers Items where what it lacks is within the bytes.
+
+    Else it answers NewestItems, and makes the whole working set behind the requests' back where
+    there is room for it: asked again, there is a file. TooLargeError beyond `items_max`.
+    """
+
+    context: ContextKey
+    items: int = 0
+    chain: bytes = b""
+    size_bytes: int = 0  # of the items that the reader has
+    shared: str  # as in ReadSince
+    bytes_max: int
+    items_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadHandle:
-    """Bring back what a handle names. Answers Items: `start` is where they stand now."""
+    """Bring back what a handle names. Answers Items: `start` is where they stand now.
+
+    With a limit the first of its items, one at least, and the check over the names behind them.
+    """
 
     tenant: str
     handle: str
+    items_max: int | None = None
+    bytes_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +212,15 @@ class Compact:
 
 Changing = Create | Append | Replace | Patch | Delete
 Reading = (
-    GetInfo | GetVersion | ReadItems | ReadSince | ReadHandle | ListContexts | Search | GetTiers
+    GetInfo
+    | GetVersion
+    | ReadItems
+    | ReadSince
+    | ReadNewest
+    | ReadHandle
+    | ListContexts
+    | Search
+    | GetTiers
 )
 Upkeep = Audit | Compact
 Operation = Changing | Reading | Upkeep
@@ -241,6 +285,18 @@ class Items:
     bodies: tuple[bytes, ...] = field(repr=False)
     tier: str  # the lowest tier that was read: "L2", "L3" or "L4"
     shared: str = ""  # path of a mapped working set of this version; then there are no bodies
+    rest_check: bytes = b""  # over the names of a handle's items behind these, where there are any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestItems:
+    """The newest items of a context, and the rows of a chat that stay; the rest is not read."""
+
+    info: ContextInfo
+    names: bytes = field(repr=False)  # of all items in order
+    indexes: tuple[int, ...]  # of the items read, in order
+    bodies: tuple[bytes, ...] = field(repr=False)
+    tier: str  # as in Items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +305,7 @@ class Listed:
 
     contexts: tuple[ContextInfo, ...]
     has_more: bool
+    damaged: tuple[str, ...] = ()  # ids in the page's range of contexts that cannot be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,13 +352,14 @@ class TiersReport:
     unsealed_bytes: int  # in rows, not in a block yet
     object_store: str  # URL, "" where there is none
     object_store_problem: str  # why the last try failed, "" where it did not
+    upkeep_problem: str = ""  # which jobs failed the last time, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something an audit found."""
 
-    kind: str  # corrupt | missing | garbage | dangling
+    kind: str  # corrupt | missing | garbage | dangling | unchecked
     what: str  # the key or name, in hex
     detail: str
 
@@ -324,6 +382,7 @@ Result = (
     | Done
     | Version
     | Items
+    | NewestItems
     | ContextInfo
     | Listed
     | Hits
@@ -341,6 +400,6 @@ class ShardLink(Protocol):
         ...
 
 
-def change_made(keyed: Keyed, version: int) -> Change:
+def change_made(keyed: Keyed, version: int, *, was_made: bool = True) -> Change:
     """Return what the head remembers of a change under a key."""
-    return Change(key=keyed.key, fingerprint=keyed.fingerprint, version=version)
+    return Change(key=keyed.key, fingerprint=keyed.fingerprint, version=version, was_made=was_made)

@@ -81,6 +81,8 @@ class Preparation:
 
     def _is_worth_it(self) -> bool:
         """Whether there may be something to find out: what is on this disk a step reads itself."""
+        if isinstance(self._operation, Create):
+            return self._parts.has_l4 or self._operation.replaces is not None
         return self._parts.has_l4 or isinstance(self._operation, Replace | Delete)
 
     def _prepared(self) -> Prepared:
@@ -109,6 +111,8 @@ class Preparation:
         match operation:
             case Append():
                 self._fetch(data, head, len(operation.items))
+            case Create(replaces=int()):
+                return Prepared(data, self._held(head))
             case Create() | Patch():
                 self._fetch(data, head, 0)
             case Delete():

@@ -1,12 +1,12 @@
 """Reads: from a head to bodies, in the caller's thread and no further than the question goes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from tierfold.context import Tokenizer
-from tierfold.context.handle import Handle
+from tierfold.context.handle import Handle, check_of
 from tierfold.context.identity import ContextKey
 from tierfold.context.manifest import Head, chained
 from tierfold.context.stored import ContextInfo, about_of
@@ -15,17 +15,26 @@ from tierfold.engine.shard.finding import first_of
 from tierfold.engine.shard.heads import Heads, is_over
 from tierfold.engine.shard.keys import head_key
 from tierfold.engine.shard.names import names_between
+from tierfold.engine.shard.newest import read_newest
 from tierfold.engine.shard.operations import (
     GetInfo,
     GetVersion,
     Items,
+    NewestItems,
     ReadHandle,
     ReadItems,
+    ReadNewest,
     ReadSince,
     Version,
 )
 from tierfold.engine.shard.settled import Settled
-from tierfold.errors import CorruptError, OverloadError, UnknownContextError, UnknownHandleError
+from tierfold.errors import (
+    CorruptError,
+    OverloadError,
+    TooLargeError,
+    UnknownContextError,
+    UnknownHandleError,
+)
 from tierfold.ports import Family, WallClock
 
 T = TypeVar("T")
@@ -51,6 +60,7 @@ class Read:
     reading: Reading
     pinned_until_ms: int
     tokenizer: Tokenizer | None = None  # of the working set the reader could have mapped
+    is_partial: bool = False  # the reader had no time for all: the next one should find a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +111,14 @@ class Reader:
 
         return self._steady(operation.context, read)
 
+    def newest(self, operation: ReadNewest) -> Items | NewestItems:
+        """Return what a reader does not have, or the newest items where that is too much."""
+
+        def read(head: Head, reader: BodyReader) -> Items | NewestItems:
+            return self._newest(operation, head, reader)
+
+        return self._steady(operation.context, read)
+
     def handle(self, operation: ReadHandle) -> Items:
         """Return the items a handle means; raises UnknownHandleError."""
         handle = Handle.decode(operation.handle)
@@ -109,12 +127,20 @@ class Reader:
             first = first_of(handle, head, reader.bodies)
             if first is None:
                 raise UnknownHandleError(operation.handle)
-            return self._items(head, reader, first, first + handle.count)
+            names = names_between(head, first, first + handle.count, reader.bodies)
+            bodies = reader.items(names[: operation.items_max], bytes_max=operation.bytes_max)
+            rest = names[len(bodies) :]
+            items = self._read(head, reader, first, bodies)
+            return replace(items, rest_check=check_of(rest)) if rest else items
 
         try:
             return self._steady_at(operation.tenant, handle.digest, None, read)
         except UnknownContextError as error:
             raise UnknownHandleError(operation.handle) from error
+
+    def described(self, tenant: str, digest: bytes) -> ContextInfo:
+        """Return a context without its items, for upkeep."""
+        return self._steady_at(tenant, digest, None, self._info)
 
     def whole(self, tenant: str, digest: bytes) -> tuple[ContextInfo, tuple[bytes, ...]]:
         """Return a context with all items, for upkeep: it counts as no read."""
@@ -126,20 +152,50 @@ class Reader:
         return self._steady_at(tenant, digest, None, read)
 
     def _since(self, operation: ReadSince, head: Head, reader: BodyReader) -> Items:
-        start = operation.items
-        if 0 < start <= head.items:
-            names = names_between(head, start, head.items, reader.bodies)
-            if chained(operation.chain, names) == head.chain:
-                return self._items(head, reader, start, head.items)
-        tokenizer = cast("Tokenizer", operation.shared) if operation.shared else None
-        if tokenizer and self._parts.shared is not None:
-            info = self._info(head, reader)
-            path = self._parts.shared.find(operation.context.digest, tokenizer, info)
-            if path is not None:
-                reader.reading.tier = "L1"
-                self._note(reader, head, tokenizer)
-                return Items(info=info, start=0, bodies=(), tier="L1", shared=str(path))
-        return self._items(head, reader, 0, head.items, tokenizer)
+        if _is_beginning(operation, head, reader):
+            return self._items(head, reader, operation.items, head.items)
+        return self._shared(operation, head, reader) or self._items(
+            head, reader, 0, head.items, _tokenizer(operation)
+        )
+
+    def _newest(self, operation: ReadNewest, head: Head, reader: BodyReader) -> Items | NewestItems:
+        known_bytes = operation.size_bytes
+        is_little = 0 <= head.size_bytes - known_bytes <= operation.bytes_max
+        if is_little and _is_beginning(operation, head, reader):
+            return self._items(head, reader, operation.items, head.items)
+        shared = self._shared(operation, head, reader)
+        if shared is not None:
+            return shared
+        tokenizer = _tokenizer(operation)
+        if head.size_bytes <= operation.bytes_max:
+            return self._items(head, reader, 0, head.items, tokenizer)
+        if head.items > operation.items_max:
+            what = "items of a context that is asked"
+            raise TooLargeError(what=what, size=head.items, limit=operation.items_max)
+        found = read_newest(head, reader, operation.bytes_max)
+        self._note(reader, head, tokenizer, is_partial=True)
+        return NewestItems(
+            info=self._info(head, reader),
+            names=b"".join(found.names),
+            indexes=found.indexes,
+            bodies=found.bodies,
+            tier=reader.reading.tier,
+        )
+
+    def _shared(
+        self, operation: ReadSince | ReadNewest, head: Head, reader: BodyReader
+    ) -> Items | None:
+        """Return the file of this very version, where there is one that the reader could map."""
+        tokenizer = _tokenizer(operation)
+        if tokenizer is None or self._parts.shared is None:
+            return None
+        info = self._info(head, reader)
+        path = self._parts.shared.find(operation.context.digest, tokenizer, info)
+        if path is None:
+            return None
+        reader.reading.tier = "L1"
+        self._note(reader, head, tokenizer)
+        return Items(info=info, start=0, bodies=(), tier="L1", shared=str(path))
 
     def _items(
         self,
@@ -164,9 +220,16 @@ class Reader:
         tier = reader.reading.tier
         return Items(info=self._info(head, reader), start=start, bodies=bodies, tier=tier)
 
-    def _note(self, reader: BodyReader, head: Head, tokenizer: Tokenizer | None) -> None:
+    def _note(
+        self,
+        reader: BodyReader,
+        head: Head,
+        tokenizer: Tokenizer | None,
+        *,
+        is_partial: bool = False,
+    ) -> None:
         pinned = head.pinned_until_ms
-        self._parts.was_read(Read(reader.context, reader.reading, pinned, tokenizer))
+        self._parts.was_read(Read(reader.context, reader.reading, pinned, tokenizer, is_partial))
 
     def _info(self, head: Head, reader: BodyReader) -> ContextInfo:
         known = self._parts.heads.info(head_key(*reader.context), head)
@@ -211,3 +274,15 @@ class Reader:
         if head.ttl_ms and is_over(head, self._parts.wall.unix_ms()):
             raise UnknownContextError(head.id)
         return data, head
+
+
+def _is_beginning(operation: ReadSince | ReadNewest, head: Head, reader: BodyReader) -> bool:
+    """Return whether what a reader has is still the beginning of the list."""
+    if not 0 < operation.items <= head.items:
+        return False
+    names = names_between(head, operation.items, head.items, reader.bodies)
+    return chained(operation.chain, names) == head.chain
+
+
+def _tokenizer(operation: ReadSince | ReadNewest) -> Tokenizer | None:
+    return cast("Tokenizer", operation.shared) if operation.shared else None

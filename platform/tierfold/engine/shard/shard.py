@@ -22,9 +22,11 @@ from tierfold.engine.shard.operations import (
     Hits,
     Items,
     ListContexts,
+    NewestItems,
     Operation,
     ReadHandle,
     ReadItems,
+    ReadNewest,
     ReadSince,
     Result,
     Search,
@@ -101,6 +103,7 @@ class Shard:
             GetInfo: core.reader.info,
             ReadItems: core.reader.items,
             ReadSince: core.reader.since,
+            ReadNewest: core.reader.newest,
             ReadHandle: core.reader.handle,
             ListContexts: core.listing.page,
             Search: self._found,
@@ -161,7 +164,7 @@ class Shard:
             return error
         finally:
             blocks.mend(self._core.parts.committer)
-        if isinstance(result, Items):
+        if isinstance(result, Items | NewestItems):
             self._reads.add(result.tier, clock.now_ms() - began_ms)
         return result
 

@@ -45,6 +45,8 @@ class View:
 
     def absorb(self, batch: Batch) -> None:
         """Add the changes of a step that went well."""
+        if self._changes.makes_room or not self._changes.puts:
+            self._changes.makes_room = batch.makes_room or batch.is_lean
         self._changes.puts.update(batch.puts)
         for (family, key), value in batch.puts.items():
             if family is Family.REFERENCE:

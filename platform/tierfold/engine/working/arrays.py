@@ -36,13 +36,16 @@ def encoded(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> mem
     """Return the bytes of a file that holds these arrays and facts."""
     import pyarrow as pa  # noqa: PLC0415 - as above
 
-    bodies = [np.ascontiguousarray(array).tobytes() for array in arrays.values()]
-    padded = [body + bytes(-len(body) % _ALIGNMENT) for body in bodies]
-    ends = np.cumsum([0, *map(len, padded)], dtype=np.int64)
+    sizes = [array.nbytes + -array.nbytes % _ALIGNMENT for array in arrays.values()]
+    ends = np.cumsum([0, *sizes], dtype=np.int64)
+    joined = np.zeros(int(ends[-1]), np.uint8)  # filled in place: a set may be half a gigabyte
+    for start, array in zip(ends.tolist(), arrays.values(), strict=False):
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        joined[start : start + array.nbytes] = flat
     data = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(),
-        len(padded),
-        [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(padded))],
+        len(sizes),
+        [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(joined)],
     )
     shapes = [list(array.shape) for array in arrays.values()]
     columns = {

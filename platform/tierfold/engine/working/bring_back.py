@@ -1,6 +1,7 @@
 """What a handle stands for, from the items it points into."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tierfold.context import TextPart
@@ -13,6 +14,14 @@ from tierfold.engine.working.decode import message_of, require_kinds
 from tierfold.errors import UnknownHandleError
 
 BroughtBack = str | list[dict[str, Any]]  # characters, or whole rows of a chat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlePage:
+    """The first part of what a handle names, and the handle of what is behind it."""
+
+    value: BroughtBack = field(repr=False)
+    next: str | None = None  # None: that was all
 
 
 def bring_back(handle: str, info: ContextInfo, bodies: Sequence[bytes]) -> BroughtBack:
@@ -31,6 +40,36 @@ def bring_back(handle: str, info: ContextInfo, bodies: Sequence[bytes]) -> Broug
     if text is None or found.end > len(text):
         raise UnknownHandleError(handle)
     return text[found.start : found.end] if found.end else text
+
+
+def page_of(
+    handle: str,
+    info: ContextInfo,
+    bodies: Sequence[bytes],
+    *,
+    first: int,
+    rest_check: bytes,
+) -> HandlePage:
+    """Return as much as the first items have of it; they stand at `first` now.
+
+    The pages of a handle, joined, are what `bring_back` returns of it. `rest_check` is that of the
+    items behind, empty where these are all. Raises UnknownHandleError.
+    """
+    if not rest_check:
+        return HandlePage(value=bring_back(handle, info, bodies))
+    found = Handle.decode(handle)
+    require_kinds(info.head.shape, bodies)
+    if info.head.shape is Shape.MESSAGES:
+        if found.end:
+            raise UnknownHandleError(handle)  # characters are of one row
+        rest = found.behind(first=first, items=len(bodies), characters=0, check=rest_check)
+        return HandlePage(value=[json_of(body) for body in bodies], next=rest.encode())
+    text = _text(found, info.head.shape, bodies) or ""
+    value = text[found.start : found.end or None]
+    if found.end and found.end <= len(text):
+        return HandlePage(value=value)
+    rest = found.behind(first=first, items=len(bodies), characters=len(text), check=rest_check)
+    return HandlePage(value=value, next=rest.encode())
 
 
 def _text(handle: Handle, shape: Shape, bodies: Sequence[bytes]) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tierfold.context import Tokenizer
 from tierfold.context.stored import ContextInfo
 from tierfold.engine.working.arrays import load_arrow
+from tierfold.engine.working.job import Build
 from tierfold.engine.working.loaded import Loaded
 from tierfold.engine.working.mapped import encode_working
 from tierfold.errors import SetupError
@@ -63,9 +64,23 @@ class SharedFolder:
             self._write(path, data)
         except OSError:
             return None
-        for each in self.path.glob(f"{digest.hex()}-{tokenizer}-*{_SUFFIX}"):
-            if each != path:
-                each.unlink(missing_ok=True)
+        self._remove_others(digest, tokenizer, path)
+        return path
+
+    def begun(self, digest: bytes) -> Path:
+        """Return where another process may write a working set, to be taken in later."""
+        return self.path / f"{_TEMPORARY}{os.getpid()}-{digest.hex()}"
+
+    def take_in(self, begun: Path, job: Build, *, bytes_max: int) -> Path | None:
+        """Let readers find what was written, instead of other versions; None where it is too large.
+
+        Raises OSError where nothing was written.
+        """
+        if begun.stat().st_size > bytes_max:
+            return None
+        path = self._path(job.digest, job.tokenizer, job.info)
+        begun.replace(path)
+        self._remove_others(job.digest, job.tokenizer, path)
         return path
 
     def files(self) -> Iterator[SharedFile]:
@@ -106,6 +121,11 @@ class SharedFolder:
     def _path(self, digest: bytes, tokenizer: Tokenizer, info: ContextInfo) -> Path:
         state = f"{info.version}-{info.head.chain.hex()}"
         return self.path / f"{digest.hex()}-{tokenizer}-{state}{_SUFFIX}"
+
+    def _remove_others(self, digest: bytes, tokenizer: Tokenizer, path: Path) -> None:
+        for each in self.path.glob(f"{digest.hex()}-{tokenizer}-*{_SUFFIX}"):
+            if each != path:
+                each.unlink(missing_ok=True)
 
     def _write(self, path: Path, data: memoryview) -> None:
         number, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=self.path)  # for its owner alone

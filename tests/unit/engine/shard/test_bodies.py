@@ -5,10 +5,11 @@ import pytest
 
 from tests.unit.engine.shard.worlds import TENANT, World, key, message, replacing
 from tierfold.context.manifest import Shape
+from tierfold.context.segment import name_of
 from tierfold.engine.shard.changing import ChangeStep
 from tierfold.engine.shard.keys import Place, split_tenant, tenant_prefix
 from tierfold.engine.shard.operations import Append, Changed, Changing
-from tierfold.engine.shard.upkeep.moving import Body, Mover, names_of
+from tierfold.engine.shard.upkeep.moving import Body, Mover
 from tierfold.engine.shard.upkeep.packing import PackJob, packed
 from tierfold.engine.shard.view import Stored, View
 from tierfold.ports import Batch, Family
@@ -38,7 +39,7 @@ class Round:
         bodies = [codec.unframe(frame) for _, frame in rows]
         mover = Mover(self, has_l4=False, dropped=lambda *_: None)
         for block in packed(PackJob(bodies=tuple(bodies))):
-            names = names_of([bodies[at] for at in block.entries])
+            names = [name_of(bodies[at]) for at in block.entries]
             mover.put(TENANT, block.data, [Body(name, Place()) for name in names])
 
     def change(self, operation: Changing) -> object:

@@ -52,18 +52,31 @@ ABOUT = about_segment("A trip", {"to": "Oslo"}, size_bytes_max=1000)
 
 
 def test_every_change_makes_one_version() -> None:
-    """The version is what callers compare: it goes up by one with each change and never else."""
+    """The version is what callers compare: it goes up by one with each change and never else.
+
+    A change that finds everything so already is none; a life that is given begins anew, so it is.
+    """
     world = World()
+    untitled = about_segment("", {}, size_bytes_max=99, is_kept=True)
+    titled = about_segment("t", {}, size_bytes_max=99)
+    changes = [
+        Patch(context=key("a"), about=untitled, ttl_ms=0, pinned_until_ms=0),
+        Patch(context=key("a"), ttl_ms=5),
+        Patch(context=key("a"), ttl_ms=5),
+        Patch(context=key("a")),
+        Patch(context=key("a"), about=titled),
+        Patch(context=key("a"), about=titled),
+    ]
     versions = [
         world.create("a").info.version,
         world.append("a", CHAT[0]).info.version,
         world.append("a").info.version,
         world.replace("a", CHAT[:3]).info.version,
-        world.get(Patch(context=key("a"), ttl_ms=5), Changed).info.version,
+        *(world.get(change, Changed).info.version for change in changes),
     ]
     world.fails(Create(context=key("a"), shape=Shape.MESSAGES), ContextExistsError)
 
-    assert versions == [1, 2, 3, 4, 5]
+    assert versions == [1, 2, 2, 3, 3, 4, 5, 5, 6, 6]
     assert world.head("a") == world.get(GetInfo(context=key("a")), object).head  # type: ignore[attr-defined]
 
 
@@ -198,17 +211,59 @@ def test_a_longer_history_is_an_append() -> None:
 
 
 def test_a_list_that_is_there_already_is_no_change() -> None:
-    """Sending the same history again makes no version and no write; conditions still count."""
+    """Sending the same history again makes no version; conditions still count."""
     world = World()
     made = world.create("a", CHAT[:100], keyed=keyed(b"make"))
     world.wall.ms += 1000
 
     assert world.replace("a", CHAT[:100]) == made
-    assert world.replace("a", CHAT[:100], if_version=1, keyed=keyed(b"again")) == made
-    assert world.head("a") == made.info.head
+    noted = world.replace("a", CHAT[:100], if_version=1, keyed=keyed(b"again"))
+    assert replace(noted.info.head, changes=made.info.head.changes) == made.info.head
+    assert world.head("a") == noted.info.head
     same = replacing("a", CHAT[:100])
     assert world.fails(replace(same, if_version=2), VersionConflictError).current == 1
     world.fails(replace(same, keyed=keyed(b"make", b"another!")), KeyReusedError)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replacing("a", CHAT[:2]),
+        Append(context=key("a"), shape=Shape.MESSAGES, items=()),
+        Patch(context=key("a")),
+    ],
+)
+def test_a_change_that_found_nothing_to_do_is_remembered(change: Changing) -> None:
+    """Sent again after others changed the context, it must not undo what they did."""
+    world = World()
+    world.create("a", CHAT[:2], keyed=keyed(b"make"))
+    change = replace(change, keyed=keyed(b"same"))  # type: ignore[arg-type]  # each of these has one
+    first = world.get(change, Changed)
+    world.append("a", CHAT[2])
+    again = world.get(change, Changed)
+    world.reopen()
+
+    assert (first.info.version, first.was_made_before) == (1, False)
+    assert (again.info.version, again.was_made_before) == (1, True)
+    head = world.head("a")
+    assert head is not None
+    assert head.items == 3
+    assert [each.was_made for each in head.changes] == [True, False]
+    assert world.get(change, Changed).was_made_before
+
+
+def test_a_chat_has_no_more_rows_than_a_question_reads() -> None:
+    """It is said when they are written; parts and texts are not asked row by row."""
+    world = World(store=StoreLimits(rows_max=3))
+    world.create("a", CHAT[:3])
+    added = Append(context=key("a"), shape=Shape.MESSAGES, items=(CHAT[3],))
+    parts = [item(SegmentKind.PART, b"\x00%d" % number) for number in range(4)]
+
+    assert "could not be asked" in str(world.fails(added, TooLargeError))
+    assert world.fails(replacing("a", CHAT[:4]), TooLargeError).limit == 3
+    assert world.replace("a", CHAT[1:4]).info.items == 3
+    made = Create(context=key("b"), shape=Shape.PARTS, items=tuple(parts))
+    assert world.get(made, Changed).info.items == 4
 
 
 def test_replace_asks_for_the_bodies_it_lacks_and_leaves_nothing_behind() -> None:

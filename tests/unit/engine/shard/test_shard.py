@@ -276,6 +276,7 @@ def test_what_nobody_foresaw_is_raised_and_leaves_the_shard_at_work(
     """A mistake of ours is no result: it surfaces, and hinders no other caller."""
     world = World()
     world.create("a")
+    row = message("one")
 
     def broken(self: Change) -> object:
         assert isinstance(self, Change)
@@ -284,8 +285,8 @@ def test_what_nobody_foresaw_is_raised_and_leaves_the_shard_at_work(
     with monkeypatch.context() as patch:
         patch.setattr(Change, "require", broken)
         with pytest.raises(ZeroDivisionError):
-            world.append("a")
-    assert world.append("a").info.version == 2
+            world.append("a", row)
+    assert world.append("a", row).info.version == 2
 
 
 def test_heads_are_remembered_for_a_few_contexts_only() -> None:
@@ -317,7 +318,7 @@ def test_an_append_to_a_long_context_writes_what_one_to_a_short_one_does() -> No
             super().write(batch, durable=durable)
 
     values = Counted()
-    world = World(values=values)
+    world = World(values=values, store=StoreLimits(rows_max=1_000_000))
     rows = [message(f"{n}") for n in range(500)]
     world.create("short", rows[:100])
     world.create("long", rows * 200)

@@ -118,7 +118,8 @@ class ShardMachine(RuleBasedStateMachine):
         else:
             changed = self.world.get(operation, Changed)
             expected.items += items
-            expected.change(self.world.wall.ms)
+            if items:
+                expected.change(self.world.wall.ms)
             expected.keys[word] = expected.version
             assert changed.info.version == expected.version
             if is_repeated:
@@ -159,8 +160,10 @@ class ShardMachine(RuleBasedStateMachine):
             self.world.fails(operation, UnknownContextError)
         else:
             self.world.get(operation, Changed)
+            is_same = expected.about == about and expected.ttl_ms == ttl_ms == 0
             expected.ttl_ms, expected.about = ttl_ms, about
-            expected.change(self.world.wall.ms)
+            if not is_same:  # a life begins anew
+                expected.change(self.world.wall.ms)
 
     @rule(id_=IDS)
     def delete(self, id_: str) -> None:

@@ -140,7 +140,7 @@ class World:
         """Put all rows into blocks."""
         self.wall.ms += self.tiers.seal_age_ms
         self.clock.advance(1e6)
-        while self.shard.upkeep.step(1e9):
+        while self.shard.upkeep.step(1e9) or self.shard.upkeep.patient.step(1e9):
             pass
 
     def head(self, id_: str) -> Head | None:

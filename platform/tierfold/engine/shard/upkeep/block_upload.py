@@ -146,6 +146,7 @@ def _noted(
     view: Stored, batch: Batch, *, arrived: Sequence[_Packed], gone: Sequence[BlockId]
 ) -> None:
     """Note that L4 has blocks; where one was dropped meanwhile, that L4 shall not have it."""
+    batch.makes_room = True  # only what is noted may leave the disk
     for tenant, number in gone:
         batch.delete(Family.OUTBOX, outbox_block_key(tenant, number))
     for each in arrived:

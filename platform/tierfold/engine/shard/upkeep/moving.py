@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tierfold.compression.lossless import block_hash
-from tierfold.context.segment import Name, name_of
+from tierfold.context.segment import Name
 from tierfold.engine.shard.keys import (
     NEXT_BLOCK_KEY,
     NUMBER_BYTES,
@@ -85,11 +85,6 @@ class Mover:
         return self._commits.run(step)
 
 
-def names_of(bodies: Sequence[bytes]) -> list[Name]:
-    """Return the names of some bodies."""
-    return [name_of(body) for body in bodies]
-
-
 def next_number(view: Stored, batch: Batch) -> int:
     """Take the next block number."""
     stored = view.get(Family.META, NEXT_BLOCK_KEY)
@@ -99,11 +94,12 @@ def next_number(view: Stored, batch: Batch) -> int:
 
 
 class _Round:
-    """One step of putting a block."""
+    """One step of putting a block, which takes less room than the places its bodies had."""
 
     def __init__(self, view: Stored, batch: Batch, tenant: str, *, has_l4: bool) -> None:
         self._view = view
         self._batch = batch
+        batch.makes_room = True
         self._tenant = tenant
         self._has_l4 = has_l4
         self._left = REFERENCES_PER_STEP

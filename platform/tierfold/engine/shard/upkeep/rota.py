@@ -1,10 +1,14 @@
 """Whose turn it is: jobs with an interval each, cut into small pieces."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tierfold.engine.shard.upkeep.unforeseen import described, is_to_survive, pause_ms
 from tierfold.errors import CorruptError, TierfoldError
 from tierfold.ports import Clock
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,10 +24,14 @@ class Job:
     due_ms: float = 0.0
     running: Iterator[object] | None = None
     busy_ms: float = 0.0  # of the present run
+    surprises: int = 0  # runs in a row that ended in an error nobody foresaw
 
 
 class Rota:
-    """Runs jobs in turn; one that fails begins anew at its next time."""
+    """Runs jobs in turn; one that fails begins anew at its next time, and holds up no other.
+
+    After an error that nobody foresaw it rests the longer.
+    """
 
     def __init__(self, clock: Clock, jobs: list[Job]) -> None:
         self._clock = clock
@@ -58,7 +66,9 @@ class Rota:
         self._do(job)
         job.busy_ms += self._clock.now_ms() - began_ms
         if job.running is None:
-            rest_ms = max(job.every_ms, job.busy_ms * (1 / job.share_max - 1))
+            rest_ms = max(
+                job.every_ms, job.busy_ms * (1 / job.share_max - 1), pause_ms(job.surprises)
+            )
             job.due_ms, job.busy_ms = self._clock.now_ms() + rest_ms, 0.0
 
     def _do(self, job: Job) -> None:
@@ -67,11 +77,24 @@ class Rota:
                 job.running = job.start()
             next(job.running)
         except StopIteration:
-            job.running = None
+            job.running, job.surprises = None, 0
             self.problems.pop(job.name, None)
         except TierfoldError as error:
-            job.running = None
-            what = f"{error.what}: {error.problem}" if isinstance(error, CorruptError) else error
-            self.problems[job.name] = str(what)
-            if job.failed is not None:
-                job.failed(error)
+            self._failed(job, error)
+        except BaseException as error:
+            if not is_to_survive(error):
+                raise
+            self._surprised(job, error)
+
+    def _failed(self, job: Job, error: TierfoldError) -> None:
+        job.running, job.surprises = None, 0
+        what = f"{error.what}: {error.problem}" if isinstance(error, CorruptError) else error
+        self.problems[job.name] = str(what)
+        if job.failed is not None:
+            job.failed(error)
+
+    def _surprised(self, job: Job, error: BaseException) -> None:
+        job.running = None
+        job.surprises += 1
+        self.problems[job.name] = described(error)
+        _log.error("upkeep's job %s failed, %s; it is tried again", job.name, described(error))

@@ -1,9 +1,10 @@
-"""The thread that does the upkeep of a shard in its process."""
+"""A thread that does upkeep of a shard in its process."""
 
 import logging
 import threading
 from typing import Protocol
 
+from tierfold.engine.shard.upkeep.unforeseen import described, is_to_survive, pause_ms
 from tierfold.errors import ShardUnavailableError
 
 STEP_MS = 20.0  # at a time, then others may have the processor
@@ -22,13 +23,21 @@ class Steps(Protocol):
 
 
 class UpkeepThread:
-    """Runs upkeep until it is stopped."""
+    """Runs upkeep until it is stopped; whatever goes wrong, it tries again, later and later."""
 
-    def __init__(self, upkeep: Steps) -> None:
+    def __init__(self, upkeep: Steps, name: str = "tierfold upkeep") -> None:
         self._upkeep = upkeep
         self._stops = threading.Event()
         self._wakes = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tierfold upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._failures_in_row = 0
+        self.failures = 0  # steps that went wrong in a way nobody foresaw
+        self.problem = ""  # of the last step; "" where that went well
+
+    @property
+    def name(self) -> str:
+        """What it is called among the process's threads."""
+        return self._thread.name
 
     def start(self) -> None:
         """Begin."""
@@ -38,26 +47,43 @@ class UpkeepThread:
         """Look for work now."""
         self._wakes.set()
 
-    def stop(self) -> None:
-        """Finish the piece that is being done and end; a second time does nothing."""
+    def ask_to_stop(self) -> None:
+        """Let the piece that is being done be the last."""
         self._stops.set()
         self._wakes.set()
+
+    def stop(self, wait_s: float | None = None) -> bool:
+        """Finish the piece that is being done and end; returns whether it has, within the wait."""
+        self.ask_to_stop()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(wait_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stops.is_set():
             if self._step():
                 self._stops.wait(REST_S)
+            elif self._failures_in_row:
+                self._stops.wait(pause_ms(self._failures_in_row) / 1000)
             else:
                 self._wakes.wait(IDLE_S)
             self._wakes.clear()
 
     def _step(self) -> bool:
         try:
-            return self._upkeep.step(STEP_MS)
+            has_more = self._upkeep.step(STEP_MS)
         except ShardUnavailableError:
             return False  # the shard closes
-        except Exception:  # noqa: BLE001  # the shard serves without upkeep, but not without end
-            _log.exception("upkeep failed; it is tried again")
+        except BaseException as error:
+            if not is_to_survive(error):
+                raise
+            self._note(error)
             return False
+        self._failures_in_row, self.problem = 0, ""
+        return has_more
+
+    def _note(self, error: BaseException) -> None:
+        self.failures += 1
+        self._failures_in_row += 1
+        self.problem = described(error)
+        _log.error("%s failed, %s; it is tried again", self.name, self.problem)

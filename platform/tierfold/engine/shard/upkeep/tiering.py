@@ -1,29 +1,40 @@
-"""L1 and L2: carries out what `memory.Tiers` decides, behind the requests' back."""
+"""L1 and L2: carries out what `memory.Tiers` decides, behind the requests' back.
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+Working sets of large contexts are made in a process of their own, one after another, as a job of
+upkeep that only waits for it. One that turns out not to fit is not made again, for as long as the
+context does not get smaller.
+"""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from tierfold.config import Limits
+from tierfold.config import Settings
 from tierfold.context import Tokenizer
 from tierfold.context.manifest import Head
 from tierfold.context.stored import About, ContextInfo
 from tierfold.engine.shard.blocks import Blocks
 from tierfold.engine.shard.keys import split_tenant
 from tierfold.engine.shard.upkeep.sweeping import known, sound
-from tierfold.engine.working import SharedFolder, build
-from tierfold.errors import TierfoldError
+from tierfold.engine.working import Build, Builder, SharedFolder
+from tierfold.errors import TierfoldError, UnknownContextError
 from tierfold.memory import Level, Move, MoveKind, Tiers, Touch
 from tierfold.memory.order import Key
 from tierfold.ports import Family, KeyValues, WallClock
 
 READS_WAITING_MAX = 16_384  # beyond them reads are forgotten: they only say what is in use
 BLOCKS_PER_CONTEXT_MAX = 4096
+BUILT_HERE_BYTES_MAX = 1024 * 1024  # of a context: .2 s, less than it takes to start a process
+WANTED_MAX = 8  # large contexts that wait to be built; the oldest are forgotten
+UNFIT_MAX = 1024  # contexts remembered that have no room in L1
+_BUILDER_WAIT_S = 0.01
 
 # A context's state now and the bodies of its items.
 Load = Callable[[str, bytes], tuple[ContextInfo, Sequence[bytes]]]
+LoadInfo = Callable[[str, bytes], ContextInfo]  # the state alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,7 @@ class Contexts:
     """How working sets come to their contexts."""
 
     load: Load
+    info: LoadInfo
     is_there: Callable[[Key], bool]
 
 
@@ -42,6 +54,7 @@ class WasRead:
     blocks: Mapping[int, int] = field(repr=False)  # number -> bytes as packed
     tokenizer: Tokenizer | None = None  # of the working set the reader could have mapped
     pinned_until_ms: int = 0
+    is_partial: bool = False  # its reader had no time for all
 
 
 class Tiering:
@@ -54,14 +67,20 @@ class Tiering:
         blocks: Blocks,
         folder: SharedFolder | None,
         contexts: Contexts,
-        limits: Limits,
+        settings: Settings,
         wall: WallClock,
     ) -> None:
         self._tiers = tiers
         self._blocks = blocks
         self._folder = folder
         self._contexts = contexts
-        self._limits = limits
+        self._limits = settings.limits
+        tier = settings.tiers
+        self._fit_bytes_max = int(tier.l1_bytes_max * tier.high_watermark)
+        self._builder = Builder()
+        self._wanted: OrderedDict[Key, Tokenizer] = OrderedDict()  # to be built elsewhere
+        self._building: Key | None = None
+        self._unfit: OrderedDict[Key, int] = OrderedDict()  # bytes of contexts without room in L1
         self._wall = wall
         self._reads: deque[WasRead] = deque(maxlen=READS_WAITING_MAX)
         self._changes: deque[Key] = deque(maxlen=READS_WAITING_MAX)
@@ -95,6 +114,30 @@ class Tiering:
         for move in self._tiers.decide(self._wall.unix_ms()):
             self._carry_out(move)
             yield
+
+    def wants_builds(self) -> bool:
+        """Whether a large context waits for its working set."""
+        return bool(self._wanted)
+
+    def build_pass(self) -> Iterator[None]:
+        """Make the working sets of large contexts, one after another; pauses while they are made.
+
+        Stopped in the middle, it begins the same one anew.
+        """
+        while self._wanted:
+            key, tokenizer = self._wanted.popitem(last=False)
+            self._building = key
+            try:
+                yield from self._build_elsewhere(key, tokenizer)
+            except GeneratorExit:
+                self._wanted[key] = tokenizer
+                raise
+            finally:
+                self._building = None
+
+    def close(self) -> None:
+        """Stop what is being built."""
+        self._builder.close()
 
     def count(self, level: Level) -> int:
         """Return the contexts in a level."""
@@ -137,6 +180,7 @@ class Tiering:
             self._take_in_read(self._reads.popleft())
         while self._deletions:
             key = self._deletions.popleft()
+            self._unfit.pop(key, None)
             self._evict_blocks(key)
             self._forget(key)
 
@@ -155,6 +199,8 @@ class Tiering:
                 may_rise=may_rise,
             )
         )
+        if read.is_partial and may_rise:
+            self._want(read.key)
 
     def _carry_out(self, move: Move) -> None:
         match move.kind:
@@ -173,15 +219,85 @@ class Tiering:
         if self._folder is None or tokenizer is None:
             return
         try:
-            info, bodies = self._contexts.load(*key)
-            loaded = build(info, bodies, tokenizer=tokenizer, digest=key[1], limits=self._limits)
+            if self._contexts.info(*key).head.size_bytes > BUILT_HERE_BYTES_MAX:
+                self._want(key)
+                return
+            job = self._job(key, tokenizer)
+            path = self._folder.write(key[1], job.here(), job.bodies)
         except TierfoldError:  # gone, or damaged and named by whoever reads it
             self._forget(key)
             return
-        path = self._folder.write(key[1], loaded, bodies)
-        if not self._contexts.is_there(
-            key
-        ):  # deleted while it was built: then nothing else removes it
+        self._settle(key, path)
+
+    def _want(self, key: Key) -> None:
+        """Have a working set built elsewhere; the one that waits longest is given up for it."""
+        tokenizer = self._tokenizers.get(key)
+        if tokenizer is None or key in self._wanted or key == self._building:
+            return
+        self._wanted[key] = tokenizer
+        if len(self._wanted) > WANTED_MAX:
+            self._wanted.popitem(last=False)
+
+    def _build_elsewhere(self, key: Key, tokenizer: Tokenizer) -> Iterator[None]:
+        assert self._folder is not None, "without L1 nothing is wanted"
+        try:
+            info = self._contexts.info(*key)
+        except TierfoldError:  # gone, or damaged
+            self._forget(key)
+            return
+        if self._folder.find(key[1], tokenizer, info) is not None:
+            return
+        path = None
+        if info.head.size_bytes < self._unfit.get(key, info.head.size_bytes + 1):
+            path = yield from self._built_elsewhere(key, tokenizer)
+        self._settle(key, path)
+
+    def _built_elsewhere(
+        self, key: Key, tokenizer: Tokenizer
+    ) -> Generator[None, None, Path | None]:
+        """Return the file of a working set, None where there is none to have."""
+        assert self._folder is not None, "without L1 nothing is wanted"
+        begun = self._folder.begun(key[1])
+        try:
+            job = self._job(key, tokenizer)
+        except TierfoldError:
+            return None
+        try:
+            if job.size_bytes <= BUILT_HERE_BYTES_MAX:
+                return self._folder.write(key[1], job.here(), job.bodies)
+            yield from self._builder.building(job, begun, wait_s=_BUILDER_WAIT_S)
+            if self._contexts.info(*key) != job.info:
+                return None  # changed meanwhile: whoever asks next has it built again
+            path = self._folder.take_in(begun, job, bytes_max=self._fit_bytes_max)
+        except UnknownContextError:
+            return None
+        except (TierfoldError, OSError):  # more than the limits, or than the memory there is
+            path = None
+        finally:
+            begun.unlink(missing_ok=True)
+        if path is None:
+            self._note_unfit(key, job.size_bytes)
+        return path
+
+    def _note_unfit(self, key: Key, size_bytes: int) -> None:
+        self._unfit[key] = size_bytes
+        if len(self._unfit) > UNFIT_MAX:
+            self._unfit.popitem(last=False)
+
+    def _job(self, key: Key, tokenizer: Tokenizer) -> Build:
+        info, bodies = self._contexts.load(*key)
+        return Build(
+            info=info,
+            bodies=tuple(bodies),
+            tokenizer=tokenizer,
+            digest=key[1],
+            limits=self._limits,
+        )
+
+    def _settle(self, key: Key, path: Path | None) -> None:
+        """Note where a context lies after its working set was built, or was not."""
+        assert self._folder is not None, "without L1 nothing is built"
+        if not self._contexts.is_there(key):  # deleted meanwhile: nothing else removes the file
             self._folder.remove(key[1])
             self._forget(key)
             return

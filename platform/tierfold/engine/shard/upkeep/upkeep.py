@@ -1,12 +1,12 @@
 """Upkeep of one shard: sealing, L4, expiry, defragmentation, tiers, audit, put together."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tierfold.engine.shard.operations import AuditReport, TierReport, TiersReport
 from tierfold.engine.shard.upkeep.adopting import adopt
-from tierfold.engine.shard.upkeep.backoff import Backoff
+from tierfold.engine.shard.upkeep.audit.findings import Findings
 from tierfold.engine.shard.upkeep.counting import (
     count,
     uploaded,
@@ -15,11 +15,12 @@ from tierfold.engine.shard.upkeep.counting import (
 )
 from tierfold.engine.shard.upkeep.defragmenting import Defragmented
 from tierfold.engine.shard.upkeep.open_rows import OpenRows
+from tierfold.engine.shard.upkeep.patient import PatientUpkeep, exhaust, leisurely
 from tierfold.engine.shard.upkeep.rota import Job, Rota
-from tierfold.engine.shard.upkeep.sweeping import tenants
+from tierfold.engine.shard.upkeep.space import Space
+from tierfold.engine.shard.upkeep.thread import UpkeepThread
 from tierfold.engine.shard.upkeep.tiering import WasRead, heads_of
 from tierfold.engine.shard.upkeep.workers import UpkeepParts, assembled
-from tierfold.errors import ObjectStoreError, TierfoldError
 from tierfold.memory import Level
 from tierfold.ports import Family
 
@@ -28,11 +29,8 @@ __all__ = ["NO_READS", "ReadsOfTier", "Upkeep", "UpkeepParts"]
 REAP_EVERY_MS = 1000.0
 SEAL_EVERY_MS = 250.0
 TIERS_EVERY_MS = 250.0
-UPLOAD_EVERY_MS = 1000.0
 DEFRAGMENT_EVERY_MS = 60_000.0
-TRAIN_EVERY_MS = 600_000.0
-DISK_EVERY_MS = 60_000.0
-LEISURE_SHARE = 0.05  # of one core
+MAKE_ROOM_EVERY_MS = 2_000.0
 
 _PASSES_MAX = 4  # of defragmentation in one compaction: each leaves less than the one before
 
@@ -50,24 +48,25 @@ NO_READS = ReadsOfTier()
 
 
 class Upkeep:
-    """All upkeep of one shard; one thread at a time works, any thread may tell it news."""
+    """All upkeep of one shard; any thread may tell it news.
+
+    One thread at a time works here, another one at what `patient` does.
+    """
 
     def __init__(self, parts: UpkeepParts) -> None:
         self._parts = parts
         self._working = threading.RLock()
-        self._has_garbage = True  # for all we know
-        self._uploads_from_ms = 0.0
-        self._backoff = Backoff(parts.dice)
+        self._space = Space()
+        self._threads: tuple[UpkeepThread, ...] = ()
         self._open_rows = OpenRows(parts.settings.tiers)
         workers = assembled(parts, self._open_rows)
         self._sealer = workers.sealer
         self._defragmenter = workers.defragmenter
         self._reaper = workers.reaper
         self._auditor = workers.auditor
-        self._trainer = workers.trainer
+        self._objects_audit = workers.objects_audit
         self._tiering = workers.tiering
-        self._uploader = workers.uploader
-        self._eviction = workers.eviction
+        self.patient = PatientUpkeep(parts, workers, self._space)
         self._rota = Rota(parts.clock, list(self._jobs()))
 
     def begin(self) -> None:
@@ -85,7 +84,8 @@ class Upkeep:
 
         Returns whether there is something to do at once.
         """
-        self._has_garbage |= leaves
+        if leaves:
+            self._space.has_garbage = self._space.has_deleted = True
         self._tiering.was_changed((tenant, digest))
         if not row_bytes:
             return False
@@ -93,7 +93,7 @@ class Upkeep:
 
     def was_deleted(self, tenant: str, digest: bytes) -> None:
         """Note that a context is gone: nothing above the disk may keep it."""
-        self._has_garbage = True
+        self._space.has_garbage = self._space.has_deleted = True
         self._tiering.was_deleted((tenant, digest))
 
     def was_read(self, read: WasRead) -> None:
@@ -105,45 +105,42 @@ class Upkeep:
         with self._working:
             return self._rota.step(budget_ms)
 
+    def close(self) -> None:
+        """Stop what works elsewhere for us, once no step is done any more."""
+        self._tiering.close()
+
     def audit(self, *, repair: bool = False) -> AuditReport:
-        """Hold everything stored against everything else."""
+        """Hold everything stored against everything else, and against what L4 has."""
+        findings = Findings(repair=repair)
         with self._working:
-            return self._auditor.audit(repair=repair)
+            self._auditor.check(findings)
+        if self._objects_audit is not None and self._objects_audit.check(findings):
+            self.patient.flush()
+        return findings.report()
 
     def compact(self) -> None:
         """Seal and defragment everything, bring L4 up to date if it answers, give space back."""
         with self._working:
             self._rota.abandon()
-            _exhaust(self._reap())
-            _exhaust(self._sealer.seal_all())
+            exhaust(self._reap())
+            exhaust(self._sealer.seal_all())
             for _ in range(_PASSES_MAX):
-                self._has_garbage = True  # whatever was noticed: everything is looked at
+                self._space.has_garbage = True  # whatever was noticed: everything is looked at
                 if not sum(each.rewritten + each.dropped for each in self._defragment()):
                     break
-            self.flush()
-            self._trainer.drop_unneeded(self._parts.clock.now_ms())
-            self._parts.values.compact()
+        self.patient.flush()
+        self.patient.drop_unneeded()
+        self._parts.values.compact()
 
     def seal(self) -> None:
         """Seal all rows now."""
         with self._working:
-            _exhaust(self._sealer.seal_all())
+            exhaust(self._sealer.seal_all())
 
     def flush(self) -> bool:
         """Bring L4 up to date now; returns whether it is."""
-        with self._working:
-            if self._uploader is None:
-                return False
-            try:
-                _exhaust(self._sealer.seal_all())
-                _exhaust(self._uploader.one_pass())
-                _exhaust(self._uploader.one_pass())  # deletes what the first made unneeded
-            except ObjectStoreError as error:
-                self._l4_failed(error)
-                return False
-            self._backoff.succeeded()
-            values = self._parts.values
-            return not (waiting_blocks(values) or waiting_contexts(values))
+        self.seal()
+        return self.patient.flush()
 
     def report(self, reads: Mapping[str, ReadsOfTier] | None = None) -> TiersReport:
         """Return what the tiers hold and what waits; `reads` by tier come from the shard."""
@@ -157,13 +154,24 @@ class Upkeep:
             backlog_contexts=waiting_contexts(parts.values),
             unsealed_bytes=self._open_rows.size_bytes,
             object_store="" if parts.source is None else parts.source.objects.url,
-            object_store_problem=self._backoff.problem,
+            object_store_problem=self.patient.l4_problem,
+            upkeep_problem=self._problem(),
         )
+
+    def _problem(self) -> str:
+        """Return what fails, but for what is said of the object store already."""
+        known = self.patient.l4_problem
+        return "; ".join(f"{job}: {why}" for job, why in self.problems.items() if why != known)
 
     @property
     def problems(self) -> Mapping[str, str]:
         """Why the last run of a job failed, by job."""
-        return dict(self._rota.problems)
+        threads = {each.name: each.problem for each in self._threads if each.problem}
+        return {**self._rota.problems, **self.patient.problems, **threads}
+
+    def watch(self, *threads: UpkeepThread) -> None:
+        """Report the problems of the threads that work here, too."""
+        self._threads = threads
 
     def _tiers(
         self, sizes: Mapping[Family, int], reads: Mapping[str, ReadsOfTier]
@@ -209,66 +217,36 @@ class Upkeep:
             every_ms=TIERS_EVERY_MS,
             is_wanted=self._tiering.has_news,
         )
-        if self._uploader is not None:
-            yield Job(
-                name="upload",
-                start=self._upload,
-                every_ms=UPLOAD_EVERY_MS,
-                is_wanted=self._may_upload,
-                failed=self._l4_failed,
-            )
-        yield self._leisurely("defragment", self._defragment, DEFRAGMENT_EVERY_MS)
-        yield self._leisurely("pack again", self._pack_again, DEFRAGMENT_EVERY_MS)
-        yield self._leisurely("train", self._train, TRAIN_EVERY_MS)
-        if self._eviction is not None:
-            yield self._leisurely("disk", self._eviction.one_pass, DISK_EVERY_MS)
-
-    def _leisurely(self, name: str, start: Callable[[], Iterator[object]], every_ms: float) -> Job:
-        """Return a job that nobody waits for: not at the start, and never most of the time."""
-        first_ms = self._parts.clock.now_ms() + every_ms
-        return Job(
-            name=name, start=start, every_ms=every_ms, share_max=LEISURE_SHARE, due_ms=first_ms
+        yield Job(
+            name="build",
+            start=self._tiering.build_pass,
+            every_ms=TIERS_EVERY_MS,
+            is_wanted=self._tiering.wants_builds,
         )
+        yield Job(
+            name="make room",
+            start=self._defragment,
+            every_ms=MAKE_ROOM_EVERY_MS,
+            is_wanted=lambda: self._space.has_garbage and not self._parts.values.has_room(),
+        )
+        yield leisurely("defragment", self._defragment, DEFRAGMENT_EVERY_MS, now_ms=now())
+        yield leisurely("pack again", self._pack_again, DEFRAGMENT_EVERY_MS, now_ms=now())
 
     def _reap(self) -> Iterator[None]:
         for tenant, digest in self._reaper.one_pass():
             self.was_deleted(tenant, digest)
             yield
 
-    def _may_upload(self) -> bool:
-        """Whether the outbox has waited for a seal's age, or L4 is to be asked again."""
-        now_ms = self._parts.clock.now_ms()
-        return now_ms >= self._uploads_from_ms and self._backoff.may_try(now_ms)
-
-    def _upload(self) -> Iterator[None]:
-        """Let L4 follow; not more often than rows are sealed, or blocks would be tiny."""
-        assert self._uploader is not None
-        yield from self._uploader.one_pass()
-        self._backoff.succeeded()
-        seal_age_ms = self._parts.settings.tiers.seal_age_ms
-        self._uploads_from_ms = self._parts.clock.now_ms() + seal_age_ms
-
-    def _l4_failed(self, error: TierfoldError) -> None:
-        self._backoff.failed(str(error), self._parts.clock.now_ms())
-
     def _defragment(self) -> Iterator[Defragmented]:
-        if self._has_garbage:
-            self._has_garbage = False
-            yield from self._defragmenter.one_pass()
+        if not self._space.has_garbage:
+            return
+        self._space.has_garbage = False
+        for each in self._defragmenter.one_pass():
+            self._space.has_deleted |= each.dropped > 0
+            yield each
 
     def _pack_again(self) -> Iterator[None]:
         """Pack what was sealed in a hurry, once there is no hurry."""
         while self._sealer.pressed and not self._parts.is_cpu_pressed():
             self._defragmenter.rewrite(*self._sealer.pressed.pop())
             yield
-
-    def _train(self) -> Iterator[None]:
-        self._trainer.drop_unneeded(self._parts.clock.now_ms())
-        for tenant in tenants(self._parts.values, Family.BLOCK):
-            self._trainer.train(tenant)
-            yield
-
-
-def _exhaust(work: Iterator[object]) -> None:
-    for _ in work:
-        pass

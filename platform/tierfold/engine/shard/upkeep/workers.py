@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tierfold.config import Settings
 from tierfold.engine.shard.blocks import Blocks, ObjectSource
 from tierfold.engine.shard.keys import head_key
-from tierfold.engine.shard.upkeep.audit import Auditor
+from tierfold.engine.shard.upkeep.audit import Auditor, ObjectsAudit
 from tierfold.engine.shard.upkeep.bodies import StoredBodies
 from tierfold.engine.shard.upkeep.defragmenting import Defragmenter
 from tierfold.engine.shard.upkeep.disk import DiskEviction
@@ -17,7 +17,7 @@ from tierfold.engine.shard.upkeep.open_rows import OpenRows
 from tierfold.engine.shard.upkeep.packing import Pack, packed
 from tierfold.engine.shard.upkeep.sealing import Sealer
 from tierfold.engine.shard.upkeep.steps import Commits
-from tierfold.engine.shard.upkeep.tiering import Contexts, Load, Tiering
+from tierfold.engine.shard.upkeep.tiering import Contexts, Load, LoadInfo, Tiering
 from tierfold.engine.shard.upkeep.training import Dictionaries, Trainer
 from tierfold.engine.shard.upkeep.uploading import Uploader
 from tierfold.engine.working import SharedFolder
@@ -42,6 +42,7 @@ class UpkeepParts:
     source: ObjectSource | None  # None: there is no L4
     folder: SharedFolder | None  # None: there is no L1
     load: Load
+    info: LoadInfo
     remove: Remove
     settings: Settings
     clock: Clock
@@ -60,6 +61,7 @@ class Workers:
     defragmenter: Defragmenter
     reaper: Reaper
     auditor: Auditor
+    objects_audit: ObjectsAudit | None
     trainer: Trainer
     tiering: Tiering
     uploader: Uploader | None
@@ -73,16 +75,7 @@ def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
     bodies = StoredBodies(values, codec_of, source=source)
     tiering = _tiering(parts)
     mover = Mover(commits, has_l4=source is not None, dropped=parts.blocks.evict)
-    sealer = Sealer(
-        values=values,
-        bodies=bodies,
-        mover=mover,
-        dictionaries=parts.dictionaries,
-        open_rows=open_rows,
-        clock=parts.clock,
-        pack=parts.pack,
-        is_cpu_pressed=parts.is_cpu_pressed,
-    )
+    sealer = _sealer(parts, bodies, mover, open_rows)
     return Workers(
         sealer=sealer,
         defragmenter=Defragmenter(
@@ -99,11 +92,12 @@ def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
             bodies=StoredBodies(values, codec_of, source=source),
             mover=mover,
         ),
+        objects_audit=_objects_audit(parts),
         trainer=Trainer(
             values=values, commits=commits, dictionaries=parts.dictionaries, source=source
         ),
         tiering=tiering,
-        uploader=_uploader(parts, bodies, sealer),
+        uploader=_uploader(parts, mover, open_rows, sealer.pressed),
         eviction=_eviction(parts, tiering),
     )
 
@@ -116,21 +110,52 @@ def _tiering(parts: UpkeepParts) -> Tiering:
         folder=parts.folder,
         contexts=Contexts(
             load=parts.load,
+            info=parts.info,
             is_there=lambda key: values.get(Family.HEAD, head_key(*key)) is not None,
         ),
-        limits=parts.settings.limits,
+        settings=parts.settings,
         wall=parts.wall,
     )
 
 
-def _uploader(parts: UpkeepParts, bodies: StoredBodies, sealer: Sealer) -> Uploader | None:
+def _sealer(parts: UpkeepParts, bodies: StoredBodies, mover: Mover, open_rows: OpenRows) -> Sealer:
+    return Sealer(
+        values=parts.values,
+        bodies=bodies,
+        mover=mover,
+        dictionaries=parts.dictionaries,
+        open_rows=open_rows,
+        clock=parts.clock,
+        pack=parts.pack,
+        is_cpu_pressed=parts.is_cpu_pressed,
+    )
+
+
+def _uploader(
+    parts: UpkeepParts, mover: Mover, open_rows: OpenRows, pressed: list[tuple[str, int]]
+) -> Uploader | None:
+    """Return one with a sealer and bodies of its own: it works in another thread."""
     if parts.source is None:
         return None
+    bodies = StoredBodies(parts.values, parts.dictionaries.codec_of, source=parts.source)
+    sealer = _sealer(parts, bodies, mover, open_rows)
+    sealer.pressed = pressed
     return Uploader(
         values=parts.values,
         commits=parts.commits,
         bodies=bodies,
         sealer=sealer,
+        source=parts.source,
+    )
+
+
+def _objects_audit(parts: UpkeepParts) -> ObjectsAudit | None:
+    if parts.source is None:
+        return None
+    return ObjectsAudit(
+        values=parts.values,
+        commits=parts.commits,
+        codec_of=parts.dictionaries.codec_of,
         source=parts.source,
     )
 

@@ -270,7 +270,7 @@ def test_a_block_that_only_l4_has_is_checked_there() -> None:
     fresh = World(values=world.values, objects=world.objects)
     assert isinstance(world.objects, FaultyObjects)
     world.objects.is_down = True
-    assert kinds(fresh) == []
+    assert kinds(fresh) == ["unchecked"]
     world.objects.is_down = False
     key = block_object(TENANT, OWNER, block_hash(value))
     inner.delete([key])
@@ -344,3 +344,71 @@ def test_upkeep_goes_on_beside_a_broken_table(family: Family) -> None:
     again.upkeep.report()
     values.broken = None
     assert len(again.read("a")) == len(CHAT)
+
+
+def in_l4() -> tuple[World, MemoryObjects]:
+    """Return a world whose contexts are in L4, and that."""
+    objects = MemoryObjects()
+    world = World(objects=objects)
+    world.put("a", CHAT)
+    world.put("b", CHAT[:40])
+    assert world.upkeep.flush()
+    assert world.audit() == []
+    return world, objects
+
+
+@pytest.mark.parametrize(("part", "count"), [("/blocks/", 1), ("/contexts/", 2)])
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_what_l4_should_have_is_looked_for_there(part: str, count: int, *, is_torn: bool) -> None:
+    """What is missing or damaged is named, and put again where the disk has it."""
+    world, objects = in_l4()
+    lost = world.objects_with(part)
+    objects.delete(lost)
+    for each in lost if is_torn else ():
+        objects.put_new(each, b"torn")
+    kind = "corrupt" if is_torn else "missing"
+
+    assert kinds(world) == [kind]
+    assert len(world.upkeep.audit().findings) >= count
+    assert kinds(world, repair=True) == []
+    assert kinds(world) == []
+    assert World(objects=objects).audit() == []
+    assert len(world.objects_with(part)) == len(lost)
+
+
+def test_a_block_that_l4_lost_and_the_disk_too_stays_named() -> None:
+    """What is nowhere cannot be put."""
+    world, objects = in_l4()
+    objects.delete(world.objects_with("/blocks/"))
+    for key, value in list(world.values.scan(Family.BLOCK, b"")):
+        put(world, Family.BLOCK, key, block_stub(block_hash(value)))
+    fresh = World(values=world.values, objects=objects)
+
+    assert "corrupt" in kinds(fresh, repair=True)
+
+
+def test_a_manifest_of_another_state_is_put_again() -> None:
+    """Restored from L4 alone the context would be what it was before."""
+    world, objects = in_l4()
+    (key,) = [each for each in world.objects_with("/contexts/") if DIGEST.hex() in each]
+    older = objects.get(key)
+    world.put("a", CHAT[:60])
+    world.upkeep.compact()
+    (newer,) = [each for each in world.objects_with("/contexts/") if DIGEST.hex() in each]
+    objects.delete([newer])
+    assert older is not None
+    objects.put_new(newer, older)
+
+    assert kinds(world) == ["corrupt"]
+    assert kinds(world, repair=True) == []
+    assert kinds(world) == []
+
+
+def test_what_is_still_on_its_way_to_l4_is_not_missed() -> None:
+    """A context on the outbox follows anyway."""
+    world, objects = in_l4()
+    objects.delete(world.objects_with("/contexts/"))
+    world.put("a", CHAT[:60])
+    world.put("b", CHAT[:60])
+
+    assert kinds(world) == ["garbage"]

@@ -64,6 +64,59 @@ def test_a_job_that_fails_is_named_and_tried_again() -> None:
     assert rota.problems == {}
 
 
+def test_a_job_that_nobody_foresaw_to_fail_holds_up_no_other() -> None:
+    """It is named without its text, rests longer each time, and is forgotten when it goes well."""
+    clock = FakeClock()
+    done: list[str] = []
+    surprises: list[BaseException] = [ZeroDivisionError("a user's text"), Panic("again")]
+
+    def broken() -> Iterator[None]:
+        if surprises:
+            raise surprises.pop(0)
+        yield
+
+    def sound() -> Iterator[None]:
+        done.append("x")
+        yield
+
+    rota = Rota(
+        clock,
+        [
+            Job(name="broken", start=broken, every_ms=5),
+            Job(name="sound", start=sound, every_ms=5),
+        ],
+    )
+    rota.step(1)
+    assert rota.problems["broken"].startswith("unforeseen ZeroDivisionError in test_rota.py:")
+    assert "user" not in rota.problems["broken"]
+    clock.advance(999)
+    rota.step(1)
+    assert len(surprises) == 1
+    assert len(done) == 2
+    clock.advance(1)
+    rota.step(1)
+    assert "Panic" in rota.problems["broken"]
+    clock.advance(1999)
+    rota.step(1)
+    assert "broken" in rota.problems
+    clock.advance(1)
+    rota.step(1)
+
+    assert rota.problems == {}
+
+
+def test_who_stops_the_process_is_not_held_up() -> None:
+    """A keyboard interrupt is no failure of a job."""
+
+    def work() -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    rota = Rota(FakeClock(step_ms=0.1), [Job(name="x", start=work, every_ms=5)])
+    with pytest.raises(KeyboardInterrupt):
+        rota.step(10)
+
+
 def test_work_that_nobody_waits_for_rests_after_it_took_long() -> None:
     """A job with a share of a tenth rests nine times as long as it took."""
     clock = FakeClock()
@@ -158,10 +211,14 @@ def test_the_thread_works_until_it_is_stopped() -> None:
     assert world.count(Family.BODY) == 0
 
 
+class Panic(BaseException):
+    """What a library written in another language raises when it gives up."""
+
+
 class Failing:
     """Upkeep that goes wrong each time."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
         self.steps = 0
 
@@ -172,19 +229,27 @@ class Failing:
         raise self.error
 
 
-def test_the_thread_outlives_whatever_goes_wrong() -> None:
-    """A shard without upkeep fills up: the thread tries again."""
-    for error in (ShardUnavailableError(), ZeroDivisionError()):
-        failing = Failing(error)
-        thread = UpkeepThread(failing)
-        thread.start()
-        until = time.monotonic() + 10
-        while failing.steps < 2 and time.monotonic() < until:
-            thread.wake()
-            time.sleep(0.005)
-        thread.stop()
+@pytest.mark.parametrize("error", [ShardUnavailableError(), ZeroDivisionError("x"), Panic()])
+def test_the_thread_outlives_whatever_goes_wrong(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A shard without upkeep fills up: the thread tries again, counts, and says what it was."""
+    monkeypatch.setattr(upkeep_thread, "pause_ms", float)
+    failing = Failing(error)
+    thread = UpkeepThread(failing)
+    thread.start()
+    until = time.monotonic() + 10
+    while failing.steps < 3 and time.monotonic() < until:
+        thread.wake()
+        time.sleep(0.005)
+    assert thread.stop()
 
-        assert failing.steps >= 2
+    assert failing.steps >= 3
+    is_foreseen = isinstance(error, ShardUnavailableError)
+    assert (thread.failures == 0) == is_foreseen
+    assert (thread.problem == "") == is_foreseen
+    assert type(error).__name__ in thread.problem or is_foreseen
+    assert (caplog.text == "") == is_foreseen
 
 
 class Endless:

@@ -171,6 +171,7 @@ class Simulation:
         self.wall.ms += ms
         self.clock.advance(ms)
         self.shard.upkeep.step(0.5)
+        self.shard.upkeep.patient.step(0.5)
 
     def read(self) -> None:
         """Read a context, as one who could map it does."""

@@ -9,7 +9,7 @@ from tierfold.context import Tokenizer
 from tierfold.context.identity import ContextKey
 from tierfold.engine.shard.keys import block_key
 from tierfold.engine.shard.upkeep.tiering import WasRead
-from tierfold.engine.working import map_shared
+from tierfold.engine.working import Build, map_shared
 from tierfold.ports import Family
 from tierfold.storage.memory import MemoryKeyValues
 
@@ -194,3 +194,141 @@ def test_blocks_of_contexts_in_l1_lie_above_the_disk(tmp_path: Path) -> None:
     world.idle(1000)
 
     assert not tiering.is_above(TENANT, 0)
+
+
+LARGE = [message(f"row {n} " + "The ferry to Oslo leaves at nine. " * 80) for n in range(400)]
+
+
+def read_in_part(world: World) -> None:
+    """Let somebody in a hurry read the newest items of context a."""
+    world.upkeep.was_read(WasRead(key=KEY, blocks={}, tokenizer="o200k", is_partial=True))
+    world.idle(1000)
+
+
+def a_large_world(folder: Path, **tiers: int) -> World:
+    world = World(folder=folder, objects=None, tiers=TierSettings(**tiers))
+    world.put("a", LARGE)
+    return world
+
+
+def builds(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the bytes of each context that is built elsewhere."""
+    builder = world.upkeep._tiering._builder  # noqa: SLF001  # what it is asked is the rule
+    building, asked = builder.building, list[int]()
+
+    def noted(job: Build, path: Path, *, wait_s: float) -> Any:
+        asked.append(job.size_bytes)
+        return building(job, path, wait_s=wait_s)
+
+    monkeypatch.setattr(builder, "building", noted)
+    return asked
+
+
+def test_a_read_in_part_makes_the_whole_ready_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks next finds a file to map, however many had to do with less."""
+    world = a_large_world(tmp_path / "l1")
+    asked = builds(world, monkeypatch)
+    for _ in range(3):
+        read_in_part(world)
+    assert world.shared is not None
+    info, _ = world.load(*KEY)
+    path = world.shared.find(KEY[1], "o200k", info)
+
+    assert path is not None
+    assert map_shared(path, info).items == len(LARGE)
+    assert len(asked) == 1
+    assert [each.path for each in world.shared.files()] == [path]
+    assert not [*world.shared.path.glob(".new-*")]
+
+
+def test_what_has_no_room_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for this version nor for a longer one; for a shorter one it is tried."""
+    world = a_large_world(tmp_path / "l1", l1_bytes_max=2_000_000)
+    asked = builds(world, monkeypatch)
+    for _ in range(3):
+        read_in_part(world)
+    assert len(asked) == 1
+    world.put("a", [*LARGE, message("one more")])
+    read_in_part(world)
+    assert len(asked) == 1
+    world.put("a", LARGE[:390])
+    read_in_part(world)
+
+    assert len(asked) == 2
+    assert world.shared is not None
+    assert not [*world.shared.path.glob(".new-*")]
+
+
+def test_a_large_context_that_is_read_twice_is_built_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promotions hold no interpreter for seconds either."""
+    world = a_large_world(tmp_path / "l1")
+    world.sealed()
+    asked = builds(world, monkeypatch)
+    for _ in range(2):
+        read(world)
+    world.idle(1000)
+
+    assert len(asked) == 1
+    assert world.upkeep.report().tiers[0].items == 1
+
+
+def test_what_changes_or_goes_while_it_is_built_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of an old version only takes up room."""
+    world = a_large_world(tmp_path / "l1")
+    builder = world.upkeep._tiering._builder  # noqa: SLF001  # as above
+    building = builder.building
+    meanwhile = [lambda: world.put("a", LARGE[:390]), lambda: world.delete("a")]
+
+    def overtaken(job: Build, path: Path, *, wait_s: float) -> Any:
+        yield from building(job, path, wait_s=wait_s)
+        meanwhile.pop(0)()
+
+    monkeypatch.setattr(builder, "building", overtaken)
+    read_in_part(world)
+    read_in_part(world)
+
+    assert meanwhile == []
+    assert world.shared is not None
+    assert [*world.shared.path.iterdir()] == []
+    assert world.upkeep.problems == {}
+
+
+def test_a_build_that_is_abandoned_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A compaction stops all jobs; what somebody wanted is still wanted after it."""
+    world = a_large_world(tmp_path / "l1")
+    asked = builds(world, monkeypatch)
+    tiering = world.upkeep._tiering  # noqa: SLF001  # as above
+    world.upkeep.was_read(WasRead(key=KEY, blocks={}, tokenizer="o200k", is_partial=True))
+    for _ in tiering.one_pass():
+        pass
+    begun = tiering.build_pass()
+    next(begun)
+    begun.close()  # type: ignore[attr-defined]  # a generator
+    assert tiering.wants_builds()
+    world.idle(1000)
+    tiering.close()
+
+    assert len(asked) == 2
+    assert world.upkeep.report().tiers[0].items == 1
+
+
+def test_a_small_context_read_in_part_needs_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starting one takes longer than making its working set."""
+    world = a_world(tmp_path / "l1")
+    asked = builds(world, monkeypatch)
+    read_in_part(world)
+
+    assert asked == []
+    assert world.upkeep.report().tiers[0].items == 1

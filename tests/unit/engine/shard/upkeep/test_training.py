@@ -1,5 +1,7 @@
 import random
 
+import pytest
+
 from tests.unit.engine.shard.upkeep.worlds import TENANT, World, message
 from tierfold.compression.lossless import Codec
 from tierfold.context.segment import Item
@@ -55,6 +57,28 @@ def test_a_dictionary_is_in_l4_before_it_is_used() -> None:
 
     assert len(world.dictionaries.trained(TENANT)) == 1
     assert len(world.objects_with("/dictionaries/")) == 1
+
+
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_a_dictionary_that_l4_lost_is_put_there_again(*, is_torn: bool) -> None:
+    """Without it nothing that was packed with it can be restored from L4."""
+    objects = MemoryObjects()
+    world = World(objects=objects)
+    trained(world)
+    world.put("b", talk(9000, 20))
+    assert world.upkeep.flush()
+    (key,) = world.objects_with("/dictionaries/")
+    before = objects.get(key)
+    objects.delete([key])
+    if is_torn:
+        objects.put_new(key, b"torn")
+
+    assert world.audit() == [
+        f"{'corrupt' if is_torn else 'missing'} a dictionary in the object store"
+    ]
+    assert not world.upkeep.audit(repair=True).findings
+    assert objects.get(key) == before
+    assert world.audit() == []
 
 
 def test_what_was_packed_with_a_dictionary_comes_back_with_it() -> None:

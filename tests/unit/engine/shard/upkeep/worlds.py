@@ -27,6 +27,7 @@ from tierfold.engine.shard.upkeep.training import Dictionaries
 from tierfold.engine.shard.upkeep.upkeep import Upkeep, UpkeepParts
 from tierfold.engine.shard.view import Stored
 from tierfold.engine.working import SharedFolder
+from tierfold.errors import UnknownContextError
 from tierfold.ports import Batch, Family, KeyValues, Objects
 from tierfold.storage.memory import MemoryKeyValues, MemoryObjects
 
@@ -77,6 +78,7 @@ class World:
                 source=self.source,
                 folder=self.shared,
                 load=self.load,
+                info=lambda tenant, digest: self.load(tenant, digest)[0],
                 remove=lambda tenant, head: partial(self.remove, tenant=tenant, head=head),
                 settings=Settings(tiers=self.tiers),
                 clock=self.clock,
@@ -121,7 +123,8 @@ class World:
     def load(self, tenant: str, digest: bytes) -> tuple[ContextInfo, list[bytes]]:
         """Return a context with its bodies."""
         stored = self.values.get(Family.HEAD, head_key(tenant, digest))
-        assert stored is not None
+        if stored is None:
+            raise UnknownContextError(digest.hex())
         head = Head.decode(stored)
         about = about_of(None if head.about is None else self.bodies.body(tenant, head.about))
         names = [
@@ -156,6 +159,7 @@ class World:
         self.wall.ms += ms
         self.clock.advance(ms)
         self.upkeep.step(1.0)
+        self.upkeep.patient.step(1.0)
 
     def objects_with(self, part: str) -> list[str]:
         """Return the keys in L4 that hold a word."""
@@ -187,7 +191,8 @@ class World:
         )
         begun = replace(begun, version=old.version + 1 if old else 1, updated_ms=self.wall.ms)
         names = [each.segment.name for each in items]
-        growth = grown(begun, names, size_bytes=0, spine=Spine())
+        size_bytes = sum(each.size_bytes for each in items)
+        growth = grown(begun, names, size_bytes=size_bytes, spine=Spine())
         segments = [each for one in items for each in one.segments()]
         segments += [*growth.made, *([about] if about else [])]
         codec = self.dictionaries.codec_of(tenant)

@@ -2,7 +2,6 @@
 
 from tierfold.compression.lossless import Dictionary
 from tierfold.engine.shard.keys import split_tenant
-from tierfold.engine.shard.operations import AuditReport
 from tierfold.engine.shard.upkeep.audit.bodies import BodiesAudit
 from tierfold.engine.shard.upkeep.audit.contexts import ContextsAudit
 from tierfold.engine.shard.upkeep.audit.findings import Findings
@@ -27,13 +26,12 @@ class Auditor:
         self._bodies = BodiesAudit(values, bodies, mending)
         self._contexts = ContextsAudit(values, bodies, mending)
 
-    def audit(self, *, repair: bool = False) -> AuditReport:
-        """Read everything and return what is wrong; with `repair`, what could not be mended.
+    def check(self, findings: Findings) -> None:
+        """Read everything and note what is wrong; where it may repair, what could not be mended.
 
         Garbage is no damage: it goes when the shard is defragmented, or here.
         """
         self._read.clear()
-        findings = Findings(repair=repair)
         for check in (
             self._check_dictionaries,
             self._bodies.check_blocks,  # first what bodies are read from
@@ -48,7 +46,6 @@ class Auditor:
                 check(findings)
             except CorruptError as error:  # a table is broken, and hides what it had
                 findings.add("corrupt", (error.key or b"").hex(), f"{error.what}: {error.problem}")
-        return findings.report()
 
     def _check_dictionaries(self, findings: Findings) -> None:
         for key, value in sweep(self._values, Family.DICTIONARY):

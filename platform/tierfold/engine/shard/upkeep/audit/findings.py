@@ -8,7 +8,7 @@ from tierfold.engine.shard.operations import AuditReport, Finding
 
 FINDINGS_MAX = 10_000  # more of them say nothing new
 
-FindingKind = Literal["corrupt", "missing", "garbage", "dangling"]
+FindingKind = Literal["corrupt", "missing", "garbage", "dangling", "unchecked"]
 Mend = Callable[[], bool]  # returns whether it is mended
 
 
@@ -27,7 +27,7 @@ class Findings:
         """Note something, or mend it.
 
         corrupt is not what was written; missing is needed and not there; garbage is there and not
-        needed; dangling leads to what is not there.
+        needed; dangling leads to what is not there; unchecked is out of reach.
         """
         if self.repair and mend is not None and mend():
             return

@@ -1,0 +1,26 @@
+"""The hierarchy: exclusive levels under one order, decided here and carried out by their owner."""
+
+from tierfold.memory.hierarchy.hierarchy import Hierarchy
+from tierfold.memory.hierarchy.ledger import Ledger
+from tierfold.memory.hierarchy.moves import LevelState, Move, Problem, Request
+from tierfold.memory.hierarchy.settings import (
+    HierarchySettings,
+    LevelSettings,
+    Promotion,
+    RankSettings,
+    WriteBudget,
+)
+
+__all__ = [
+    "Hierarchy",
+    "HierarchySettings",
+    "Ledger",
+    "LevelSettings",
+    "LevelState",
+    "Move",
+    "Problem",
+    "Promotion",
+    "RankSettings",
+    "Request",
+    "WriteBudget",
+]

@@ -1,0 +1,7 @@
+"""Prefetch by hint: decides what to read ahead, and whether it is worth it; pure."""
+
+from tierfold.memory.prefetch.prefetcher import Batch, Hint, Prefetcher
+from tierfold.memory.prefetch.record import PrefetchFigures
+from tierfold.memory.prefetch.settings import Evidence, PrefetchSettings
+
+__all__ = ["Batch", "Evidence", "Hint", "PrefetchFigures", "PrefetchSettings", "Prefetcher"]

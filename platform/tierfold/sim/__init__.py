@@ -1,0 +1,1 @@
+"""Simulators: they replay what happened through the very decisions that the product makes."""
