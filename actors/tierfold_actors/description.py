@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tierfold.wire import PROBLEM_MEDIA_TYPE, AnswerModel, CompressModel, ProcessModel
+from tierfold.wire.backups import MakeBackupModel, RestoreBackupModel
 from tierfold.wire.compress import CompressAnswerModel
 from tierfold.wire.contexts import (
     AppendItemsModel,
@@ -29,8 +30,8 @@ _REF = "#/components/schemas/{model}"
 _SUMMARY = "Folds chats, documents and logs to what a question needs, inside a budget."
 _COMPRESS = "/v1/compress"
 _MEANINGS = {
-    404: "there is no such context, or nothing stored has this handle",
-    409: "it exists already, or a request with this idempotency key is under way",
+    404: "there is no such context or backup, or nothing stored has this handle",
+    409: "it exists already, or the same is under way",
     412: "the context is at another version; `ETag` and `current_version` say which",
     401: "no valid API key",
     413: "a limit of size, count or depth is passed",
@@ -199,7 +200,7 @@ def _raw_models() -> dict[str, Any]:
     bodies: list[type[BaseModel]] = [
         *(ProcessModel, CompressModel, ProblemModel, OpenAIErrorModel),
         *(CreateContextModel, AppendItemsModel, PutItemsModel, PatchContextModel),
-        *(QuestionModel, SearchModel),
+        *(QuestionModel, SearchModel, MakeBackupModel, RestoreBackupModel),
     ]
     _, definitions = models_json_schema(
         [(model, "validation") for model in bodies], ref_template=_REF

@@ -14,6 +14,7 @@ from starlette.routing import Route as HttpRoute
 from tierfold.errors import TierfoldError
 from tierfold_actors.answering import Route
 from tierfold_actors.arrival import Arrival, request_id
+from tierfold_actors.backup_routes import BackupRoutes
 from tierfold_actors.context_routes import ContextRoutes
 from tierfold_actors.description import describe
 from tierfold_actors.desk import Desk
@@ -52,11 +53,13 @@ class Routes:
         self.items = ItemRoutes(self.serving)
         self.questions = QuestionRoutes(self.serving)
         self.finding = FindingRoutes(self.serving)
+        self.backups = BackupRoutes(self.serving)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _api: FastAPI) -> AsyncIterator[None]:
         """Stop the work when the server stops."""
         yield
+        self.backups.jobs.close()
         self._desk.work.close()
 
     @guarded

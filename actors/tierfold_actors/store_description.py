@@ -6,6 +6,14 @@ from typing import Any, Protocol
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from tierfold.wire.backups import (
+    BackupDeletedModel,
+    BackupListModel,
+    BackupMadeModel,
+    BackupModel,
+    BackupRestoredModel,
+    BackupVerifiedModel,
+)
 from tierfold.wire.search import SearchAnswerModel
 from tierfold.wire.stored import (
     ContextDeletedModel,
@@ -15,6 +23,7 @@ from tierfold.wire.stored import (
     ItemListModel,
 )
 from tierfold.wire.tiers import TiersModel
+from tierfold_actors.backup_routes import BackupRoutes
 from tierfold_actors.context_routes import ContextRoutes
 from tierfold_actors.description import (
     PROCESS_HEADERS,
@@ -33,6 +42,7 @@ from tierfold_actors.question_routes import QuestionRoutes
 Parameter = dict[str, Any]
 
 _CONTEXT = "/v1/contexts/{id}"
+_BACKUP = "/v1/backups/{id}"
 _HEADERS = {
     "ETag": "the version of the context",
     "x-tierfold-version": "the same as a number, to send back",
@@ -67,6 +77,11 @@ class StoreRoutes(Protocol):
         """Handles, search and tiers."""
         ...
 
+    @property
+    def backups(self) -> BackupRoutes:
+        """Backups."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Route:
@@ -99,7 +114,8 @@ def describe_store(api: FastAPI, routes: StoreRoutes) -> None:
         },
         openapi_extra=request_of("QuestionModel", headers, is_required=False),
     )
-    for route in (*_of_contexts(routes), *_of_items(routes), *_of_finding(routes)):
+    described = (_of_contexts, _of_items, _of_finding, _of_backups)
+    for route in (each for of_some in described for each in of_some(routes)):
         _describe(api, route)
 
 
@@ -229,6 +245,59 @@ def _of_finding(routes: StoreRoutes) -> tuple[_Route, ...]:
     )
 
 
+def _of_backups(routes: StoreRoutes) -> tuple[_Route, ...]:
+    return (
+        _Route(
+            method="POST",
+            path="/v1/backups",
+            handler=routes.backups.make_backup,
+            answers={201: BackupMadeModel},
+            problems=(409, 413, 422),
+            body="MakeBackupModel",
+        ),
+        _Route(
+            method="GET",
+            path="/v1/backups",
+            handler=routes.backups.list_backups,
+            answers={200: BackupListModel},
+            problems=(422,),
+        ),
+        _Route(
+            method="GET",
+            path=_BACKUP,
+            handler=routes.backups.get_backup,
+            answers={200: BackupModel},
+            problems=(404, 422),
+            parameters=(_BACKUP_ID,),
+        ),
+        _Route(
+            method="POST",
+            path=f"{_BACKUP}/verify",
+            handler=routes.backups.verify_backup,
+            answers={200: BackupVerifiedModel},
+            problems=(404, 409, 422),
+            parameters=(_BACKUP_ID,),
+        ),
+        _Route(
+            method="POST",
+            path=f"{_BACKUP}/restore",
+            handler=routes.backups.restore_backup,
+            answers={200: BackupRestoredModel},
+            problems=(404, 409, 413, 422, 507),
+            body="RestoreBackupModel",
+            parameters=(_BACKUP_ID,),
+        ),
+        _Route(
+            method="DELETE",
+            path=_BACKUP,
+            handler=routes.backups.delete_backup,
+            answers={200: BackupDeletedModel},
+            problems=(404, 409, 422),
+            parameters=(_BACKUP_ID,),
+        ),
+    )
+
+
 def _describe(api: FastAPI, route: _Route) -> None:
     extra = (
         request_of(route.body, route.parameters)
@@ -296,6 +365,7 @@ def _query(name: str, meaning: str, *, kind: str = "string") -> Parameter:
 
 
 _ID = _path("id", "the context")
+_BACKUP_ID = _path("id", "the backup")
 _MATCH = _header("If-Match", "make the change only at this ETag; 412 at any other")
 _NEW = _header("If-None-Match", "`*`: only where there is no such context; else 412")
 _KEY = _header("Idempotency-Key", "the same change with the same key is made once")

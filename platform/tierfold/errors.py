@@ -235,9 +235,9 @@ class UnknownBackupError(CallerError):
     title = "unknown backup"
     status = 404
 
-    def __init__(self, backup: str, *, tenant: str, url: str) -> None:
+    def __init__(self, backup: str, *, tenant: str) -> None:
         super().__init__(
-            f"{url} has no backup {backup!r} of tenant {tenant!r}: list those there are"
+            f"there is no backup {backup!r} of tenant {tenant!r}: list those there are"
         )
         self.backup = backup
 

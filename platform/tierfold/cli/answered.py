@@ -14,6 +14,7 @@ from tierfold.context import (
     Part,
     QualityReport,
     Source,
+    SourceShare,
     StageReport,
     StageTiming,
     StopReason,
@@ -56,6 +57,7 @@ def _answer(document: Mapping[str, Any]) -> Answer:
         stages=tuple(StageReport(**_only(StageReport, each)) for each in document["stages"]),
         left_out=tuple(LeftOut(**_only(LeftOut, each)) for each in document["left_out"]),
         timing=_timing(document["timing"]),
+        shares=tuple(SourceShare(**_only(SourceShare, e)) for e in document.get("shares", ())),
     )
 
 

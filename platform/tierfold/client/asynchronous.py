@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from httpx import AsyncBaseTransport
 
-from tierfold.client import calls, documents
+from tierfold.client import backups, calls, documents
 from tierfold.client.address import require_url
+from tierfold.client.backups import IfExists, ToldProgress
 from tierfold.client.calls import Call, Contents, Question
 from tierfold.client.connection import AsyncConnection
 from tierfold.client.documents import (
@@ -232,6 +233,45 @@ class AsyncClient:
         """Return what the server's tiers hold, per shard and in all."""
         return await self._asked(calls.tiers())
 
+    async def backup(
+        self, *, name: str = "", full: bool = False, progress: ToldProgress | None = None
+    ) -> dict[str, Any]:
+        """Back all contexts up to the server's object store; returns what it came to.
+
+        `progress` is called with a document every few seconds at the least.
+        """
+        return await self._followed(backups.make(name=name, full=full), progress)
+
+    async def backups(self) -> Sequence[Mapping[str, Any]]:
+        """Return all backups, the oldest first."""
+        return backups.listed(await self._asked(backups.listing()))
+
+    async def verify_backup(
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        progress: ToldProgress | None = None,
+    ) -> dict[str, Any]:
+        """Have all of a backup read and checked."""
+        return await self._followed(backups.verify(id), progress)
+
+    async def restore(
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        only: Sequence[str] = (),
+        if_exists: IfExists = "fail",
+        expired: bool = False,
+        progress: ToldProgress | None = None,
+    ) -> dict[str, Any]:
+        """Bring contexts back from a backup, each as one change; `only` some of them."""
+        call = backups.restore(id, only=only, if_exists=if_exists, expired=expired)
+        return await self._followed(call, progress)
+
+    async def delete_backup(self, id: str) -> dict[str, Any]:  # noqa: A002  # as above
+        """Delete a backup, and what no other one needs."""
+        return await self._asked(backups.delete(id))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._connection.close()
@@ -250,6 +290,9 @@ class AsyncClient:
     async def _changed(self, call: Call) -> ContextObject:
         """Return the context of the reply, and remember how new it is."""
         return self._versions.seen(documents.context_object(await self._asked(call)))
+
+    async def _followed(self, call: Call, progress: ToldProgress | None) -> dict[str, Any]:
+        return document_of(await self._connection.followed(call, progress), call, self.url)
 
     async def _asked(self, call: Call) -> dict[str, Any]:
         """Return the document of the reply; raises the error it stands for."""

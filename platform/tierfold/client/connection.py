@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from tierfold.client.address import headers_of, is_loopback
+from tierfold.client.backups import Lines, ToldProgress
 from tierfold.client.calls import Call
 from tierfold.client.exchange import Lost, Reply, Retries, exchange
 from tierfold.errors import TooLargeError
@@ -49,6 +50,21 @@ class Connection:
         except StopIteration as end:
             came: Reply | Lost = end.value
             return came
+
+    def followed(self, call: Call, told: ToldProgress | None) -> Reply | Lost:
+        """Send a call whose reply comes line by line, once, and return what the last line is."""
+        lines, body = Lines(told), _Body()
+        try:
+            with self._http.stream(call.method, call.path, **_options(call)) as reply:
+                if not reply.is_success:
+                    for chunk in reply.iter_bytes():
+                        body.add(chunk)
+                    return body.reply(reply)
+                for line in reply.iter_lines():
+                    lines.add(line)
+        except httpx.RequestError as error:
+            return _lost(error)
+        return _last_of(lines)
 
     def close(self) -> None:
         """Close it."""
@@ -98,6 +114,21 @@ class AsyncConnection:
                 last: Reply | Lost = end.value
                 return last
 
+    async def followed(self, call: Call, told: ToldProgress | None) -> Reply | Lost:
+        """Send a call whose reply comes line by line, once, and return what the last line is."""
+        lines, body = Lines(told), _Body()
+        try:
+            async with self._http.stream(call.method, call.path, **_options(call)) as reply:
+                if not reply.is_success:
+                    async for chunk in reply.aiter_bytes():
+                        body.add(chunk)
+                    return body.reply(reply)
+                async for line in reply.aiter_lines():
+                    lines.add(line)
+        except httpx.RequestError as error:
+            return _lost(error)
+        return _last_of(lines)
+
     async def close(self) -> None:
         """Close it."""
         await self._http.aclose()
@@ -128,6 +159,12 @@ class _Body:
     def reply(self, reply: httpx.Response) -> Reply:
         headers = {name.lower(): value for name, value in reply.headers.items()}
         return Reply(status=reply.status_code, headers=headers, body=bytes(self._bytes))
+
+
+def _last_of(lines: Lines) -> Reply | Lost:
+    if not lines.last:
+        return Lost(problem="the reply broke off", was_sent=True, is_late=True)
+    return Reply(status=lines.status, body=lines.last)
 
 
 def _options(call: Call) -> dict[str, Any]:

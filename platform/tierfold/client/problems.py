@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from tierfold.errors import (
+    BackupBusyError,
     BudgetTooSmallError,
     CallerError,
     ContextExistsError,
@@ -18,11 +19,13 @@ from tierfold.errors import (
     MissingDictionaryError,
     ObjectStoreError,
     OverloadError,
+    RestoreConflictError,
     ShardUnavailableError,
     StorageFullError,
     TierfoldError,
     TooLargeError,
     UnauthorizedError,
+    UnknownBackupError,
     UnknownContextError,
     UnknownHandleError,
     UnknownStageError,
@@ -34,6 +37,7 @@ KEY_VARIABLE = "TIERFOLD_API_KEY"
 _KINDS: dict[str, type[TierfoldError]] = {
     kind.title.replace(" ", "_"): kind
     for kind in (
+        BackupBusyError,
         BudgetTooSmallError,
         ContextExistsError,
         CorruptError,
@@ -44,10 +48,12 @@ _KINDS: dict[str, type[TierfoldError]] = {
         MissingDictionaryError,
         ObjectStoreError,
         OverloadError,
+        RestoreConflictError,
         ShardUnavailableError,
         StorageFullError,
         TooLargeError,
         UnauthorizedError,
+        UnknownBackupError,
         UnknownContextError,
         UnknownHandleError,
         UnknownStageError,

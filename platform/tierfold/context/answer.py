@@ -54,6 +54,16 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceShare:
+    """What one of several sources got of the budget."""
+
+    source: int
+    prompt_tokens: int  # of it in the answer
+    original_prompt_tokens: int  # as its units were counted; estimated where not all was read
+    share: float  # of the answer's tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageReport:
     """What one stage reached; a pure function of the input."""
 
@@ -96,6 +106,7 @@ class Answer:
     stages: tuple[StageReport, ...]
     left_out: tuple[LeftOut, ...]
     timing: Timing
+    shares: tuple[SourceShare, ...] = ()  # how the budget was split, where there are several
     final: bool = True  # False in the answers that a stream shows on the way
 
     @property

@@ -1,10 +1,11 @@
 """A store's backups, each verb from its first step to its last."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tierfold.context.identity import require_tenant
 from tierfold.engine import backup
 from tierfold.engine.backup import (
     BackupInfo,
@@ -13,11 +14,11 @@ from tierfold.engine.backup import (
     BackupWorld,
     DeleteReport,
     Driver,
+    IfExists,
     RestoreOptions,
     RestoreReport,
     VerifyReport,
 )
-from tierfold.context.identity import require_tenant
 from tierfold.engine.verbs import Verbs
 from tierfold.errors import InvalidInputError
 from tierfold.ports import Clock, WallClock
@@ -131,11 +132,82 @@ class Backups:
         url = next((report.object_store for report in reports if report.object_store), "")
         if not url:
             problem = (
-                "this store has no object store of its own: say where backups are, as a URL "
-                "(file:///folder, s3://bucket/folder, gs://..., az://...)"
+                "this store follows no object store: say where backups are, as a URL "
+                "(file:///folder, s3://bucket/folder, gs://..., az://...); a server is started "
+                "with one"
             )
             raise InvalidInputError(problem)
         return url
+
+
+class BackedUp:
+    """What a store can do with backups of its contexts.
+
+    They lie in the object store of a URL, or in the one that the store follows. `tenant` names
+    whose backups are meant, where that is another one than the store's.
+    """
+
+    def __init__(self, parts: BackupParts) -> None:
+        self._backups = Backups(parts)
+
+    def backup(
+        self,
+        to: str | None = None,
+        *,
+        name: str = "",
+        full: bool = False,
+        progress: ToldProgress | None = None,
+    ) -> BackupReport:
+        """Back all contexts up to an object store: its URL, or the store's own where it has one.
+
+        What the backup before has already is neither read nor put again, but with `full`. Raises
+        ObjectStoreError; then there is no backup, and the next one uses what was put.
+        """
+        return self._backups.create(to, name=name, full=full, progress=progress)
+
+    def backups(self, at: str | None = None, *, tenant: str | None = None) -> list[BackupInfo]:
+        """Return the backups in an object store, the oldest first."""
+        return self._backups.list(at, tenant=tenant)
+
+    def verify_backup(
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        at: str | None = None,
+        tenant: str | None = None,
+        progress: ToldProgress | None = None,
+    ) -> VerifyReport:
+        """Read all of a backup and check it."""
+        return self._backups.verify(id, at, tenant=tenant, progress=progress)
+
+    def restore(  # noqa: PLR0913  # what one may ask for, keyword-only
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        at: str | None = None,
+        only: Collection[str] = (),
+        if_exists: IfExists = "fail",
+        expired: bool = False,
+        tenant: str | None = None,
+        progress: ToldProgress | None = None,
+    ) -> RestoreReport:
+        """Bring contexts back from a backup, each as one change; `only` some of them.
+
+        Where others stand in their place nothing is done (RestoreConflictError), or they are
+        skipped or replaced. What has outlived its time comes back with `expired` alone.
+        """
+        options = RestoreOptions(only=only, if_exists=if_exists, expired=expired)
+        return self._backups.restore(id, at, options=options, tenant=tenant, progress=progress)
+
+    def delete_backup(
+        self,
+        id: str,  # noqa: A002  # as above
+        *,
+        at: str | None = None,
+        tenant: str | None = None,
+    ) -> DeleteReport:
+        """Delete a backup, and what no other one needs."""
+        return self._backups.delete(id, at, tenant=tenant)
 
 
 def require_name(name: str) -> None:

@@ -1,6 +1,6 @@
 """Running a verb against shards in this process."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tierfold.engine.shard.operations import Operation, ShardLink
@@ -48,6 +48,30 @@ def run_all(
         waiting = {at: each for at, each in waiting.items() if at not in outcomes}
         answers = _answers({at: each.step for at, each in waiting.items()}, links, placement)
     return [outcomes[at] for at in range(len(verbs))]
+
+
+class LocalDriver:
+    """Runs verbs against the shards of a store that is open here."""
+
+    def __init__(
+        self,
+        links: Sequence[ShardLink],
+        placement: Placement,
+        require_open: Callable[[], None],
+    ) -> None:
+        self._links = links
+        self._placement = placement
+        self._require_open = require_open
+
+    def run(self, steps: Generator[Step, Any, T]) -> T:
+        """Return what a verb returns; raises what it raises."""
+        self._require_open()
+        return run(steps, self._links, self._placement)
+
+    def run_all(self, verbs: Sequence[Generator[Step, Any, T]]) -> list[T | TierfoldError]:
+        """Return what verbs that are done side by side return, or the TierfoldError they raise."""
+        self._require_open()
+        return run_all(verbs, self._links, self._placement)
 
 
 class _Waiting:

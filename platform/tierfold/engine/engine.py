@@ -24,6 +24,7 @@ from tierfold.processing import (
     newest,
     nominal_ms,
     require_memory,
+    shares_of,
     token_limit,
     tokens_of,
 )
@@ -151,7 +152,7 @@ class Engine:
         _require_places(request, part.places)
         characters_max = self._characters_in_time(request, moment)
         if characters_max is not None:
-            part = newest(part.sources, characters_max).within(part)
+            part = newest(part.sources, characters_max, ask=request.ask).within(part)
         shorter = replace(request, sources=part.sources)
         prepared = self._read(shorter, places=part.places, strict=False)
         return self._on_newest(shorter, moment, prepared, part)
@@ -161,7 +162,7 @@ class Engine:
         characters_max = self._characters_in_time(request, moment)
         if characters_max is None:
             return None
-        part = newest(request.sources, characters_max)
+        part = newest(request.sources, characters_max, ask=request.ask)
         shorter = replace(request, sources=part.sources)
         try:
             job = self._on_newest(shorter, moment, self._read(shorter), part)
@@ -259,14 +260,18 @@ class Engine:
             timing=self._timing(job, draft),
             final=is_final,
         )
-        if job.newest is None:
-            return answer
         counter = token_counter(job.request.tokenizer)
-        return job.newest.completed(
-            answer,
-            count=lambda sources: tokens_of(sources, counter),
-            markers=job.request.markers,
-        )
+        intake = pipeline.prepared.intake
+        unread: tuple[int, ...] = ()
+        if job.newest is not None:
+            answer = job.newest.completed(
+                answer,
+                count=lambda sources: tokens_of(sources, counter),
+                markers=job.request.markers,
+            )
+            unread = job.newest.tokens_unread(answer.usage.original_prompt_tokens - intake.tokens)
+        shares = shares_of(answer.sources, intake, counter, tokens_unread=unread)
+        return replace(answer, shares=shares) if shares else answer
 
     def _timing(self, job: _Job, draft: Draft) -> Timing:
         return Timing(

@@ -126,6 +126,7 @@ def _store(
         engine=Engine(settings=settings, clock=clock),
         wall=wall,
         new_id=lambda: id_at(wall.unix_ms(), dice.getrandbits(ID_RANDOM_BITS)),
+        random_bits=lambda: dice.getrandbits(ID_RANDOM_BITS),
         release=lock.release if lock else _nothing,
     )
     return Store(parts, tenant=tenant, path=path)

@@ -39,6 +39,7 @@ from tierfold.engine.working import (
     partial_of,
 )
 from tierfold.errors import CorruptError, TierfoldError, UnknownContextError
+from tierfold.memory.lifecycle.acquisition import Claim, split
 from tierfold.ports import Clock, WallClock
 from tierfold.processing import Newest, may_read_less
 
@@ -131,18 +132,18 @@ class Questions:
     ) -> Generator[Step, Any, Ready]:
         """Read every stored context among the sources; one alone comes with its working set.
 
-        In a hurry, each has its share of the time that is left.
+        In a hurry, each has its share of the time that is left, by its priority.
         """
         read: list[SourceRead] = []
         accounts: list[ReadAccount] = []
         loaded = None
-        waiting = sum(isinstance(source, ContextSource) for source in sources)
+        waiting = [source.priority for source in sources if isinstance(source, ContextSource)]
         for source in sources:
             if not isinstance(source, ContextSource):
                 read.append(SourceRead.of(source))
                 continue
             bytes_max = None if hurry is None else self._bytes_in_time(hurry, waiting)
-            waiting -= 1
+            del waiting[0]
             key = ContextKey(tenant, source.id)
             found, account = yield from self._found(key, tokenizer, freshness, bytes_max)
             accounts.append(account)
@@ -165,10 +166,14 @@ class Questions:
         assert isinstance(found, Loaded), "without haste all is read"
         return found, account
 
-    def _bytes_in_time(self, hurry: Hurry, waiting: int) -> int:
-        """Return how much may be read of a context: most texts have one byte a character."""
-        remaining_ms = hurry.deadline_ms - self._clock.now_ms()
-        return hurry.characters_in_time(remaining_ms / waiting)
+    def _bytes_in_time(self, hurry: Hurry, waiting: Sequence[float]) -> int:
+        """Return how much may be read of the first that waits, by the priorities of all that do.
+
+        Most texts have one byte a character.
+        """
+        remaining_us = max(0, int(1000 * (hurry.deadline_ms - self._clock.now_ms())))
+        claims = [Claim(size=remaining_us, priority=priority) for priority in waiting]
+        return hurry.characters_in_time(split(remaining_us, claims)[0] / 1000)
 
     def _found(
         self, key: ContextKey, tokenizer: Tokenizer, freshness: Freshness, bytes_max: int | None

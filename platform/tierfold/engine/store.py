@@ -27,6 +27,7 @@ from tierfold.context.identity import ContextKey, id_of_key
 from tierfold.context.segment import Segment
 from tierfold.context.source import ContextSource
 from tierfold.context.stored import ContextInfo, about_segment, whole_milliseconds
+from tierfold.engine.backups import BackedUp, BackupParts
 from tierfold.engine.contents import (
     Contents,
     chat_contents,
@@ -35,7 +36,7 @@ from tierfold.engine.contents import (
     part_contents,
     text_contents,
 )
-from tierfold.engine.driving import run
+from tierfold.engine.driving import LocalDriver
 from tierfold.engine.engine import Engine
 from tierfold.engine.fold import DocumentInput, document_of
 from tierfold.engine.shard.operations import (
@@ -77,10 +78,11 @@ class StoreParts:
     engine: Engine
     wall: WallClock
     new_id: Callable[[], str]
+    random_bits: Callable[[], int]
     release: Callable[[], None]  # gives the folder free for others
 
 
-class Store:
+class Store(BackedUp):
     """The contexts of one tenant in a folder; safe to use from many threads.
 
     Every change is on the disk when the method returns. Methods raise UnknownContextError,
@@ -92,6 +94,18 @@ class Store:
         self.tenant = tenant
         self.path = path
         self._is_closed = False
+        self._driver = LocalDriver(parts.shards, parts.placement, self._require_open)
+        super().__init__(
+            BackupParts(
+                driver=self._driver,
+                verbs=parts.verbs,
+                tenant=tenant,
+                wall=parts.wall,
+                clock=parts.engine.clock,
+                random_bits=parts.random_bits,
+                page_max=self._page_max,
+            )
+        )
 
     def create(
         self,
@@ -367,10 +381,12 @@ class Store:
         return self._settings.store.page_max
 
     def _run(self, steps: Generator[Step, Any, T]) -> T:
+        return self._driver.run(steps)
+
+    def _require_open(self) -> None:
         if self._is_closed:
             problem = f"the store {self.path} is closed"
             raise InvalidInputError(problem)
-        return run(steps, self._parts.shards, self._parts.placement)
 
     def _key(self, id: str) -> ContextKey:  # noqa: A002  # as above
         return ContextKey(self.tenant, id)

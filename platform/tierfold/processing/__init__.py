@@ -9,6 +9,7 @@ from tierfold.processing.limits import TokenLimit, require_memory, token_limit
 from tierfold.processing.pipeline import Draft, Pipeline
 from tierfold.processing.places import Places
 from tierfold.processing.prepared import Prepared
+from tierfold.processing.shares import shares_of
 from tierfold.processing.stages import Balanced, Fast, Stage, Stages
 from tierfold.processing.unread import (
     Excerpt,
@@ -45,6 +46,7 @@ __all__ = [
     "nominal_ms",
     "require_memory",
     "rows_read",
+    "shares_of",
     "token_limit",
     "tokens_of",
 ]

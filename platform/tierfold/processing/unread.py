@@ -22,6 +22,7 @@ from tierfold.context import (
     StopReason,
     TextSource,
 )
+from tierfold.processing.acquiring import acquired
 from tierfold.processing.chat_rows import gap_row
 from tierfold.processing.places import Places
 from tierfold.text import MARKER
@@ -101,6 +102,11 @@ class Newest:
             share=self.share * outer.share,
         )
 
+    def tokens_unread(self, tokens: int) -> tuple[int, ...]:
+        """Return how many of so many unread tokens each source has, by its unread characters."""
+        unread = [sum(run.end - run.start for run in part.unread) for part in self.parts]
+        return tuple(round(tokens * each / (sum(unread) or 1)) for each in unread)
+
     def marker_tokens_max(self, markers: Markers, count: Callable[[str], int]) -> int:
         """Return the most that marking what is unread can cost."""
         marked = [marker for part in self.parts if (marker := part.marker(markers))]
@@ -139,17 +145,27 @@ class Newest:
         return tuple(sorted([*estimated, *placed], key=_in_order))
 
 
-def newest(sources: tuple[Source, ...], characters_max: int) -> Newest:
-    """Return what the last `characters_max` characters hold; verbatim rows are always read."""
+def newest(sources: tuple[Source, ...], characters_max: int, *, ask: str = "") -> Newest:
+    """Return the newest part of each source, so many characters in all.
+
+    They are split by priority and by what each is expected to say of the question; what one source
+    does not use goes to those before it. Verbatim rows are always read.
+    """
+    sizes = [_characters(source) for source in sources]
+    if len(sources) == 1:  # it has all the room, besides its verbatim rows
+        verbatim, rooms = [0], [characters_max]
+    else:
+        verbatim = [_verbatim_characters(source) for source in sources]
+        rooms = list(acquired(characters_max, sources, sizes, verbatim, ask=ask))
     parts: list[Excerpt] = []
-    total, room = characters_of(sources), characters_max
+    unused = 0
     for index in range(len(sources) - 1, -1, -1):
-        part = _newest_of(index, sources[index], room)
-        parts.append(part)
-        room = max(0, room - characters_of((part.source,)))
+        room = rooms[index] + unused
+        parts.append(_newest_of(index, sources[index], room - verbatim[index]))
+        unused = max(0, room - _characters(parts[-1].source))
     parts.reverse()
     read = characters_of(tuple(part.source for part in parts))
-    return Newest(parts=tuple(parts), share=read / max(total, 1))
+    return Newest(parts=tuple(parts), share=read / max(sum(sizes), 1))
 
 
 def may_read_less(budget: Budget, *, stages: Sequence[str], bypass: bool) -> bool:
@@ -271,16 +287,26 @@ def _rows_part(index: int, source: MessagesSource, room: int) -> Excerpt:
 
 def rows_read(rows: tuple[Message, ...], room: int) -> list[int]:
     """Return the rows read: system rows, the last user row, and the newest without a torn call."""
-    users = (row for row in range(len(rows) - 1, -1, -1) if rows[row].role == "user")
-    verbatim = {row for row, message in enumerate(rows) if message.role in _VERBATIM_ROLES}
-    verbatim |= {next(users, len(rows) - 1)} if rows else set()
     first = len(rows)
     while first and _row_characters(rows[first - 1]) <= room:
         first -= 1
         room -= _row_characters(rows[first])
     while first < len(rows) and rows[first].role in {"tool", "function"}:
         first += 1  # their call is not read
-    return sorted(verbatim | set(range(first, len(rows))))
+    return sorted(_verbatim_rows(rows) | set(range(first, len(rows))))
+
+
+def _verbatim_rows(rows: tuple[Message, ...]) -> set[int]:
+    users = (row for row in range(len(rows) - 1, -1, -1) if rows[row].role == "user")
+    verbatim = {row for row, message in enumerate(rows) if message.role in _VERBATIM_ROLES}
+    return verbatim | ({next(users, len(rows) - 1)} if rows else set())
+
+
+def _verbatim_characters(source: Source) -> int:
+    if not isinstance(source, MessagesSource):
+        return 0
+    rows = source.messages
+    return sum(_row_characters(rows[row]) for row in _verbatim_rows(rows))
 
 
 def _marked(source: Source, marker: str) -> Source:

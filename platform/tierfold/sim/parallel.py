@@ -3,6 +3,7 @@
 import multiprocessing as mp
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,7 +50,7 @@ def replays(
     if processes <= 1:
         yield from (task.run(progress) for task in tasks)
         return
-    with mp.get_context("spawn").Pool(processes, _ignore_interrupts) as pool:
+    with mp.get_context("spawn").Pool(processes, _begin_worker) as pool:
         found = pool.imap(Task.run, tasks)
         for task in tasks:
             try:
@@ -62,6 +63,14 @@ def replays(
             yield done
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that waits: it ends the others."""
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the process that waits, and end with it however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = mp.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

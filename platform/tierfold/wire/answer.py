@@ -13,6 +13,7 @@ from tierfold.context import (
     MessagesSource,
     Part,
     Source,
+    SourceShare,
     StopReason,
     TextSource,
     Timing,
@@ -43,6 +44,17 @@ class UsageModel(BaseModel):
     original_is_estimate: bool = Field(description="there was no time to count all of it")
     total_tokens: int
     prompt_tokens_details: TokenDetailsModel
+
+
+class SourceShareModel(BaseModel):
+    """What one of several sources got of the budget."""
+
+    source: int
+    prompt_tokens: int
+    original_prompt_tokens: int = Field(
+        description="as its units were counted; estimated where a deadline left some unread"
+    )
+    share: float = Field(description="of the answer's tokens")
 
 
 class SavingsModel(BaseModel):
@@ -123,6 +135,9 @@ class AnswerModel(BaseModel):
     cost_usd: float
     stages: list[StageModel]
     left_out: list[LeftOutModel]
+    shares: list[SourceShareModel] = Field(
+        default=[], description="how the budget was split, where there are several sources"
+    )
     ignored_fields: list[str]
     contexts: list[StoredVersionModel] = Field(default=[], description="stored contexts asked")
     timing: TimingModel
@@ -181,10 +196,21 @@ def answer_body(
         "ignored_fields": list(ignored_fields),
         "timing": _timing(answer.timing),
     }
+    if answer.shares:
+        body["shares"] = [_share(each) for each in answer.shares]
     if contexts:
         body["contexts"] = [{"id": each.id, "version": each.version} for each in contexts]
         body["timing"] |= _reached(contexts)
     return body
+
+
+def _share(share: SourceShare) -> dict[str, Any]:
+    return {
+        "source": share.source,
+        "prompt_tokens": share.prompt_tokens,
+        "original_prompt_tokens": share.original_prompt_tokens,
+        "share": round(share.share, 4),
+    }
 
 
 def _left_out(runs: Sequence[LeftOut]) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def test_a_trace_the_handbook_has_not_is_not_held_against_it() -> None:
 
 
 def test_gap_and_regret_are_of_the_selector() -> None:
-    """Regret is against the best fixed policy, in the cells that hold enough objects."""
+    """Regret is against the best fixed policy, expert or not, where enough objects are held."""
     cells = [
         compared({"lru": 0.8, "arc": 0.6, "adaptive": 0.7, "belady": 0.4}),
         compared({"lru": 0.8, "arc": 0.6, "adaptive": 0.8, "belady": 0.4}, objects=99),

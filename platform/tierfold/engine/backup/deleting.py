@@ -26,7 +26,7 @@ def delete(world: BackupWorld, backup: str) -> DeleteReport:
     """
     key = manifest_object(world.source, backup)
     if not is_backup_id(backup) or world.objects.get(key) is None:
-        raise UnknownBackupError(backup, tenant=world.source, url=world.objects.url)
+        raise UnknownBackupError(backup, tenant=world.source)
     claim = Claim(world.objects, world.source, "delete", world.wall)
     claim.begin(world.new_id())
     try:

@@ -45,11 +45,11 @@ def unsealed(kind: ObjectKind, data: bytes, *, what: str) -> bytes:
     payload = data[_HEAD_BYTES:]
     is_one = data.startswith(_MAGIC) and len(data) >= _HEAD_BYTES
     if not is_one or data[len(_MAGIC) + 2 : _HEAD_BYTES] != _check(lead, payload):
-        raise _damaged(what, "its checksum does not match")
+        raise _damaged(what, problem="its checksum does not match")
     if lead[1] > FORMAT:
         raise FormatTooNewError(what=what, found=lead[1], known=FORMAT)
     if lead[0] != kind:
-        raise _damaged(what, "it is something else")
+        raise _damaged(what, problem="it is something else")
     return payload
 
 
@@ -60,7 +60,7 @@ class DamagedBackupError(CorruptError):
     _mend = "`tierfold backup verify` lists all that is damaged in a backup"
 
 
-def _damaged(what: str, problem: str) -> DamagedBackupError:
+def _damaged(what: str, *, problem: str) -> DamagedBackupError:
     return DamagedBackupError(what=what, problem=problem)
 
 

@@ -1,15 +1,17 @@
 """The backup's own object: what it is of, and the objects that have the rest."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import orjson
 
-from tierfold.engine.backup.envelope import HASH_BYTES, DamagedBackupError, ObjectKind, sealed
-from tierfold.engine.backup.envelope import unsealed as opened
+from tierfold.engine.backup.envelope import (
+    HASH_BYTES,
+    DamagedBackupError,
+    ObjectKind,
+    sealed,
+    unsealed,
+)
 from tierfold.engine.backup.reports import BackupInfo
-
-NAME_CHARACTERS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +51,19 @@ class BackupManifest:
     def decode(cls, data: bytes, *, url: str, tenant: str, backup: str) -> "BackupManifest":
         """Return the manifest of an object; raises CorruptError or FormatTooNewError."""
         what = f"backup {backup}"
-        payload = opened(ObjectKind.MANIFEST, data, what=what)
+        payload = unsealed(ObjectKind.MANIFEST, data, what=what)
         try:
             said = orjson.loads(payload)
-            numbers = {name: int(said[name]) for name in _NUMBERS}
             info = BackupInfo(
-                id=said["id"], url=url, tenant=said["tenant"], name=said["name"], **numbers
+                id=str(said["id"]),
+                url=url,
+                tenant=str(said["tenant"]),
+                name=str(said["name"]),
+                created_ms=int(said["created_ms"]),
+                contexts=int(said["contexts"]),
+                items=int(said["items"]),
+                size_bytes=int(said["size_bytes"]),
+                stored_bytes=int(said["stored_bytes"]),
             )
             records, packs = _pages(said["records"]), _pages(said["packs"])
         except (ValueError, TypeError, KeyError) as error:
@@ -63,9 +72,6 @@ class BackupManifest:
             problem = f"it is backup {info.id} of tenant {info.tenant!r}, put in another place"
             raise DamagedBackupError(what=what, problem=problem)
         return cls(info=info, records=records, packs=packs)
-
-
-_NUMBERS = ("created_ms", "contexts", "items", "size_bytes", "stored_bytes")
 
 
 def _pages(said: list[tuple[str, int]]) -> tuple[Page, ...]:

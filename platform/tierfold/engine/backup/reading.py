@@ -52,7 +52,7 @@ def read_manifest(world: BackupWorld, backup: str) -> BackupManifest:
     if is_backup_id(backup):
         data = world.objects.get(manifest_object(tenant, backup))
     if data is None:
-        raise UnknownBackupError(backup, tenant=tenant, url=url)
+        raise UnknownBackupError(backup, tenant=tenant)
     return BackupManifest.decode(data, url=url, tenant=tenant, backup=backup)
 
 

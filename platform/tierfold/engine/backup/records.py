@@ -82,7 +82,7 @@ class ContextRecord:
     def require_whole(self) -> None:
         """Raise CorruptError where the names are not those that the context had."""
         if chained(NO_CHAIN, names_in(self.names)) != self.chain:
-            raise _damaged("its list of items is another one")
+            raise _damaged(problem="its list of items is another one")
 
 
 def record_of(info: ContextInfo) -> ContextRecord:
@@ -199,7 +199,7 @@ class RecordDecoder:
             self.forget()
             if isinstance(error, CorruptError):
                 raise
-            raise _damaged("it is garbled") from error
+            raise _damaged(problem="it is garbled") from error
 
     def forget(self) -> None:
         """Leave the record that is not whole: what follows of it has nothing to stand in."""
@@ -210,10 +210,10 @@ class RecordDecoder:
     def _added(self, entry: bytes) -> ContextRecord | None:
         if entry[:1] == _CONTEXT:
             if self._record is not None:
-                raise _damaged("its items are cut short")
+                raise _damaged(problem="its items are cut short")
             self._record = _decoded(entry)
         elif entry[:1] != _ITEMS:
-            raise _damaged("it begins as none")
+            raise _damaged(problem="it begins as none")
         elif self._record is None:
             return None  # the rest of a damaged one
         else:
@@ -226,7 +226,7 @@ class RecordDecoder:
         fields = iter(numbers)
         runs = [Run(*each) for each in zip(fields, fields, fields, strict=True)]
         if sum(run.count for run in runs) * NAME_BYTES != len(entry) - at:
-            raise _damaged("its places are not those of its items")
+            raise _damaged(problem="its places are not those of its items")
         self._runs += runs
         self._names += entry[at:]
 
@@ -235,7 +235,7 @@ class RecordDecoder:
         assert record is not None
         missing = record.items * NAME_BYTES - len(self._names)
         if missing < 0:
-            raise _damaged("it has too many items")
+            raise _damaged(problem="it has too many items")
         if missing:
             return None
         fields = {name: getattr(record, name) for name in _PLAIN}
@@ -254,7 +254,7 @@ def _decoded(entry: bytes) -> ContextRecord:
     ContextKey("any", said["id"])  # what is no id was never backed up
     fields = {name: said[name] for name in _NUMBERS}
     if not all(isinstance(each, int) and each >= 0 for each in fields.values()):
-        raise _damaged("its numbers are none")
+        raise _damaged(problem="its numbers are none")
     chain = bytes.fromhex(said["chain"])
     shape = Shape(said["shape"])
     return ContextRecord(
@@ -268,5 +268,5 @@ _NUMBERS = (
 )
 
 
-def _damaged(problem: str) -> DamagedBackupError:
+def _damaged(*, problem: str) -> DamagedBackupError:
     return DamagedBackupError(what=_WHAT, problem=problem)

@@ -32,7 +32,7 @@ from tierfold.errors import (
 IfExists = Literal["fail", "skip", "replace"]
 IF_EXISTS: Final[tuple[IfExists, ...]] = ("fail", "skip", "replace")
 
-_TOGETHER_MAX: Final = 128  # contexts that are written with one call
+_TOGETHER_MAX: Final = 512  # contexts that are written with one call
 _TOGETHER_BYTES_MAX: Final = 4 << 20
 _LOOKED_AT_MAX: Final = 256  # contexts whose state is asked for with one call
 _NAMED_MAX: Final = 5

@@ -189,9 +189,16 @@ class Adaptive:
 
     def _follow(self, name: str) -> None:
         live = self._live
-        if name != live.name and live.can_change:
-            live.change(name, self._builds[name](self.bytes_max))
-            self._changes += 1
+        if name == live.name or not live.can_change:
+            return
+        try:
+            expert = self._builds[name](self.bytes_max)
+        except Exception as error:  # noqa: BLE001 - an expert may fail in any way
+            self._drop(name, type(error).__name__)
+            return
+        live.change(name, expert)
+        self._access = live.access
+        self._changes += 1
 
     def _measure(self) -> None:
         """Set the length of a window and the sampling by the objects that the cache can hold."""

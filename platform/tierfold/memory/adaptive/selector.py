@@ -18,7 +18,7 @@ class Reason(StrEnum):
 
     START = "start"  # nothing was better by enough
     SAVING = "saving"  # its shadow saved enough over that of the last one
-    FALLBACK = "fallback"  # the cache lost more than the shadow of LRU
+    FALLBACK = "fallback"  # the cache lost more than its own shadow and that of LRU
     FAILED = "failed"  # the last one raised an error
 
 
@@ -27,10 +27,10 @@ class SelectorSettings:
     """How quickly an expert is followed."""
 
     lead: float = 0.005  # by which another must be better to save anything, relative
-    excess: float = 0.01  # of the cache's loss over that of LRU's shadow that is let pass, relative
+    excess: float = 0.01  # of the cache's loss over its shadow's and LRU's that passes, relative
     first: float = 0.25  # of the price, for the first change: nothing spoke for what started
-    dearer: float = 1.5  # times the price, after each change: who changes often learns nothing
-    cheaper: float = 0.01  # of what it is dearer by passes with each window
+    dearer: float = 2.0  # times the price, after each change: who changes often learns nothing
+    cheaper: float = 0.005  # of what it is dearer by passes with each window
     rest_windows: int = 4  # for which LRU stays when it took over
     decay: float = 0.8  # of older windows in the mean losses that are shown
 
@@ -56,7 +56,7 @@ class Selector:
     since_window: int = 0
     losses: dict[str, float] = field(default_factory=dict)  # means; older windows count less
     savings: dict[str, float] = field(default_factory=dict)  # of each over the chosen one, so far
-    excess: float = 0.0  # what the cache lost beyond LRU's shadow, so far
+    excess: float = 0.0  # what the cache lost beyond LRU's shadow and its own, so far
     _rest: int = 0
     _dearness: float = 1.0
 
@@ -66,7 +66,7 @@ class Selector:
         self._dearness -= (self._dearness - 1.0) * self.settings.cheaper
         self._show(window.losses)
         self._account(window)
-        if self.excess > window.price:
+        if self.excess > window.price * self._dearness:
             self._choose(FALLBACK, Reason.FALLBACK)
             self._rest = self.settings.rest_windows
         elif self._rest:
@@ -98,7 +98,7 @@ class Selector:
             for name, loss in losses.items()
             if name != self.chosen
         }
-        passed = losses[FALLBACK] * (1 + self.settings.excess)
+        passed = max(losses[FALLBACK], losses[self.chosen]) * (1 + self.settings.excess)
         if self.chosen != FALLBACK:
             beyond = (window.own_loss - passed) * accesses
             self.excess = max(0.0, self.excess + beyond)
@@ -108,9 +108,10 @@ class Selector:
         best = max(self.savings, key=self.savings.__getitem__, default=self.chosen)
         if self.savings.get(best, 0.0) > price:
             self._choose(best, Reason.SAVING)
-            self._dearness *= self.settings.dearer
 
     def _choose(self, name: str, reason: Reason) -> None:
+        if self.reason is not Reason.START:
+            self._dearness *= self.settings.dearer
         self.since_window = self.windows
         self.chosen, self.reason = name, reason
         self.savings = {}

@@ -213,7 +213,7 @@ class Hierarchy:
                 keys=len(level),
                 size_bytes=self.size_bytes(at),
                 bytes_max=level.bytes_max,
-                pinned_bytes=self._pins.level_bytes(at),
+                held_bytes=self._pins.level_bytes(at),
                 waiting_bytes=self._placement.waiting_bytes(at),
                 refused_bytes=meter.refused_bytes if meter else 0,
                 problem=level.problem,

@@ -33,9 +33,9 @@ class LevelState:
     name: str
     policy: str
     keys: int
-    size_bytes: int  # with what is pinned and what waits for a copy below
+    size_bytes: int  # with what is held, and what waits for a copy below
     bytes_max: int
-    pinned_bytes: int
+    held_bytes: int  # pinned, or read ahead and not read yet
     waiting_bytes: int
     refused_bytes: int  # not written here, for the budget was spent
     problem: "Problem | None"

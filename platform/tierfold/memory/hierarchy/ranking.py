@@ -16,9 +16,9 @@ from tierfold.memory.policies import Key
 Unit = Hashable  # a context, or a key that belongs to none
 
 _SHARE_FIRST = 0.5  # of newcomers that return, before any did
-_SHARE_MIN = 0.001
+_SHARE_MIN = 1e-6
 _SHARE_STEP = 1 / 64  # weight of the newest answer
-_SHARE_OF_SCAN = 0.1  # below it, what newcomers read ages the others less
+_SHARE_OF_SCAN = 0.1  # below it, what newcomers read ages the others less, and less
 
 
 class Newcomers:

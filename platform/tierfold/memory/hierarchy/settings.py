@@ -52,7 +52,7 @@ class RankSettings:
     """The order that all levels share."""
 
     kappa: float = 6.0  # halvings of an old use while as many bytes pass as fit in all levels
-    horizon_share: float = 1.0  # of those bytes: whoever is new and comes back within it, returns
+    horizon_share: float = 0.5  # of those bytes: whoever is new and comes back within it, returns
     waiting_max: int = 4_096  # newcomers watched for that: in a scan they tell after as many
     units_max: int = 262_144  # contexts, and keys of none, whose uses are remembered
 

@@ -87,9 +87,7 @@ def _filled(
     return parts
 
 
-def _level(
-    room: int, least: Sequence[int], most: Sequence[int], weights: Sequence[float]
-) -> float:
+def _level(room: int, least: Sequence[int], most: Sequence[int], weights: Sequence[float]) -> float:
     """Return the level at which the vessels hold so much together."""
     vessels = list(zip(least, most, weights, strict=True))
 

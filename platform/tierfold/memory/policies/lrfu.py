@@ -26,7 +26,10 @@ class Lrfu(Ranked):
         self._now = 0.0
 
     def _rank(self, _key: Key, _size_bytes: int, before: float | None) -> float:
-        self._now = now = self._now + self._kappa / max(len(self._residents), _OBJECTS_MIN)
-        if before is None:
-            return now
-        return now + log2(1.0 + 2.0 ** (before - now))
+        self._now = now = self._now + self._step()
+        return now if before is None else now + log2(1.0 + 2.0 ** (before - now))
+
+    def _step(self) -> float:
+        """Return by how much one access makes all that came before it count less."""
+        held = len(self._residents)
+        return self._kappa / (held if held > _OBJECTS_MIN else _OBJECTS_MIN)

@@ -20,7 +20,7 @@ HITS_MAX = 3
 class S3Fifo(Bounded):
     """Evicts quickly what is read once; what is read again in time goes to the main queue."""
 
-    __slots__ = ("_ghosts", "_hits", "_main", "_small", "_small_bytes", "_small_bytes_max")
+    __slots__ = ("_ghosts", "_hits", "_main", "_main_bytes_max", "_small", "_small_bytes")
 
     def __init__(self, bytes_max: int) -> None:
         super().__init__(bytes_max)
@@ -43,7 +43,7 @@ class S3Fifo(Bounded):
 
     def _limit(self, bytes_max: int) -> None:
         super()._limit(bytes_max)
-        self._small_bytes_max = max(1, int(bytes_max * SMALL_SHARE))
+        self._main_bytes_max = max(0, bytes_max - max(1, int(bytes_max * SMALL_SHARE)))
         self._ghosts.resize(int(bytes_max * GHOST_SHARE))
 
     def _touch(self, key: Key) -> None:
@@ -85,26 +85,20 @@ class S3Fifo(Bounded):
         self._queue(key, size_bytes, is_small=is_small)
 
     def _evict(self) -> None:
-        main_bytes = self._size_bytes - self._small_bytes
-        if self._small and main_bytes <= self._bytes_max - self._small_bytes_max:
-            self._evict_small()
-        else:
-            self._evict_main()
-
-    def _evict_small(self) -> None:
         small, hits, residents = self._small, self._hits, self._residents
-        while small:
-            key, _ = small.popitem(last=False)
-            size = residents[key]
-            self._small_bytes -= size
-            if hits[key] < HITS_TO_MAIN:
-                del hits[key], residents[key]
-                self._size_bytes -= size
-                self.evicted.append((key, size))
-                self._ghosts.add(key, size)
-                return
-            hits[key] = 0
-            self._main[key] = None
+        if self._size_bytes - self._small_bytes <= self._main_bytes_max:
+            while small:
+                key, _ = small.popitem(last=False)
+                size = residents[key]
+                self._small_bytes -= size
+                if hits[key] < HITS_TO_MAIN:
+                    del hits[key], residents[key]
+                    self._size_bytes -= size
+                    self.evicted.append((key, size))
+                    self._ghosts.add(key, size)
+                    return
+                hits[key] = 0
+                self._main[key] = None
         self._evict_main()
 
     def _evict_main(self) -> None:

@@ -29,8 +29,10 @@ class ValueDensity(Lrfu):
         self._push(key, rank)
 
     def _rank(self, key: Key, size_bytes: int, before: float | None) -> float:
-        worth = self._worth(key, size_bytes)
-        return worth + super()._rank(key, size_bytes, None if before is None else before - worth)
+        worth = self._utilities.get(key, 0.0) - log2(size_bytes)
+        self._now = now = self._now + self._step()
+        uses = now if before is None else now + log2(1.0 + 2.0 ** (before - worth - now))
+        return worth + uses
 
     def _worth(self, key: Key, size_bytes: int) -> float:
         return self._utilities.get(key, 0.0) - log2(size_bytes)

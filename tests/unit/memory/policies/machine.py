@@ -67,4 +67,6 @@ class PolicyMachine(RuleBasedStateMachine):
 
 def run(build: Callable[[int], Policy]) -> None:
     machine = type("Machine", (PolicyMachine,), {"build": staticmethod(build)})
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, deadline=None))
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=25, stateful_step_count=40, deadline=None)
+    )

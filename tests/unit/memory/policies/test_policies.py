@@ -98,7 +98,7 @@ def test_a_key_that_is_adopted_is_held_like_any_other(name: str) -> None:
     assert sorted(cache.evicted) == [(1, 4), (2, 4)]
 
 
-@pytest.mark.parametrize("name", ["s3fifo", "arc", "lirs", "lrfu"])
+@pytest.mark.parametrize("name", ["s3fifo", "arc", "lirs"])
 def test_a_scan_does_not_flush_what_is_used(name: str) -> None:
     """Ten thousand cold keys pass while a working set of half the cache stays."""
     cache = policy(name, 100)
