@@ -17,6 +17,7 @@ from tierfold.sim.sources import Source
 from tierfold.sim.trace import Integers, Trace
 
 KINDS = ("coding_agent", "mooncake", "oltp")
+BY_CONTENT = ("coding_agent", "mooncake")
 FIRST_SHARE_OF_AGENTS_MAX = 0.2
 GENERATED_ACCESSES, QUICK_ACCESSES = 120_000, 60_000
 _BLOCK_BYTES = 2_048
@@ -57,9 +58,9 @@ def data_sources(folder: Path, *, quick: bool) -> list[TierSource]:
     """Return the traces below a folder, as many of each kind as there are."""
     files = sorted(file for file in folder.rglob("*.parquet") if not file.stem.endswith("_ctx"))
     named = {file: kind for file in files if (kind := _kind_by_name(file.stem))}
-    lacking = set(KINDS) - set(named.values())
-    others = {file: kind for file in files if file not in named if (kind := _kind(file))}
-    named |= {file: kind for file, kind in others.items() if kind in lacking}
+    lacking = set(BY_CONTENT) - set(named.values())
+    others = [file for file in files if lacking and file not in named]
+    named |= {file: kind for file in others if (kind := _kind(file)) in lacking}
     return [
         TierSource(kind=kind, file=file, accesses=QUICK_ACCESSES if quick else None)
         for kind in KINDS
@@ -131,9 +132,8 @@ def _kind_by_name(stem: str) -> str | None:
 
 def _kind(file: Path) -> str | None:
     """Return the kind of a file by what it holds, if it has conversations."""
-    table = pq.read_table(file)
-    if not {"req", "sess"} <= set(table.column_names):
+    if not {"key", "req", "sess"} <= set(pq.read_schema(file).names):
         return None
-    keys = table["key"]
+    keys = pq.read_table(file, columns=["key"])["key"]
     first_share = len(keys.unique()) / max(len(keys), 1)
     return "coding_agent" if first_share < FIRST_SHARE_OF_AGENTS_MAX else "mooncake"

@@ -1,7 +1,9 @@
 """Settings: one frozen tree, read once at the edge and passed down."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, Literal
 
 from tierfold.errors import InvalidInputError
 
@@ -139,6 +141,54 @@ class MemorySettings:
         return self.active_share, self.processing_share, self.cache_share, self.overhead_share
 
 
+_SHAPES = frozenset({"", "messages", "parts", "text"})
+_RULE_NAME_CHARACTERS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRule:
+    """How long some contexts are kept, or how many of them: those that are idle longest go first.
+
+    It is for contexts that match all of `tenant`, `title_prefix`, `metadata` and `shape`; what is
+    left out matches every one. A context goes when it is past any of the limits, but never before
+    its pin ends.
+    """
+
+    name: str
+    action: Literal["delete", "archive"] = "delete"  # archive: only L4 keeps it, still answerable
+    tenant: str = ""
+    title_prefix: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # these names have these values
+    shape: str = ""  # messages, parts or text
+    idle_ms_max: int | None = None  # since the last change
+    age_ms_max: int | None = None  # since creation
+    contexts_max: int | None = None  # of one tenant
+    bytes_max: int | None = None  # of one tenant's contexts, as they were sent
+
+    def __post_init__(self) -> None:
+        """Refuse what is no rule."""
+        if not 0 < len(self.name) <= _RULE_NAME_CHARACTERS_MAX:
+            problem = f"a rule needs a name of 1 to {_RULE_NAME_CHARACTERS_MAX} characters"
+            raise InvalidInputError(problem, path="retention")
+        if self.action not in {"delete", "archive"}:
+            problem = f"action must be delete or archive, not {self.action!r}"
+            raise InvalidInputError(problem, path=self._path)
+        if self.shape not in _SHAPES:
+            problem = f"shape must be messages, parts or text, not {self.shape!r}"
+            raise InvalidInputError(problem, path=self._path)
+        limits = (self.idle_ms_max, self.age_ms_max, self.contexts_max, self.bytes_max)
+        if all(limit is None for limit in limits):
+            problem = "give at least one limit: idle, age, contexts_max or bytes_max"
+            raise InvalidInputError(problem, path=self._path)
+        if any(limit is not None and limit < 1 for limit in limits):
+            problem = "each limit must be above 0; `tierfold rm` deletes at once"
+            raise InvalidInputError(problem, path=self._path)
+
+    @property
+    def _path(self) -> str:
+        return f"retention rule {self.name!r}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole tree."""
@@ -148,3 +198,4 @@ class Settings:
     store: StoreLimits = field(default_factory=StoreLimits)
     tiers: TierSettings = field(default_factory=TierSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    retention: tuple[RetentionRule, ...] = ()

@@ -32,6 +32,7 @@ contexts that last:
   tiers      what each tier holds      tierfold tiers
   export     write a Parquet file      tierfold export all.parquet
   import     read it back              tierfold import all.parquet
+  backup     to an object store        tierfold backup create --to s3://bucket/backups
 
 what if:
   simulate   replay a trace            tierfold simulate cache --trace accesses.csv
@@ -51,6 +52,7 @@ Command = Callable[[list[str]], int]
 
 MODULES = {
     "ask": "ask",
+    "backup": "backup",
     "compress": "compress",
     "doctor": "doctor",
     "export": "exporting",

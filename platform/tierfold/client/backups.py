@@ -33,18 +33,18 @@ def listing() -> Call:
 
 def verify(backup: str) -> Call:
     """Check a backup."""
-    return _followed(f"{_place(backup)}/verify", {})
+    return _followed(f"{_place(backup)}/verify", {}, backup)
 
 
 def restore(backup: str, *, only: Sequence[str], if_exists: IfExists, expired: bool) -> Call:
     """Bring contexts back."""
     said = {"only": list(only), "if_exists": if_exists, "expired": expired}
-    return _followed(f"{_place(backup)}/restore", said)
+    return _followed(f"{_place(backup)}/restore", said, backup)
 
 
 def delete(backup: str) -> Call:
     """Delete a backup."""
-    return Call(method="DELETE", path=_place(backup), is_long=True)
+    return Call(method="DELETE", path=_place(backup), about={"backup": backup}, is_long=True)
 
 
 def listed(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -80,12 +80,13 @@ class Lines:
             self._told(said)
 
 
-def _followed(path: str, said: Mapping[str, Any]) -> Call:
+def _followed(path: str, said: Mapping[str, Any], backup: str = "") -> Call:
     return Call(
         method="POST",
         path=path,
         headers={"accept": LINES_MEDIA_TYPE, "content-type": "application/json"},
         body=orjson.dumps(said),
+        about={"backup": backup},
         is_repeatable=False,
         is_long=True,
     )

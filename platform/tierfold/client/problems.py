@@ -109,6 +109,8 @@ def _particulars(
         OverloadError: _patience(headers),
         ShardUnavailableError: _patience(headers),
         TooLargeError: _sizes(detail),
+        UnknownBackupError: {"backup": about.get("backup", "")},
+        RestoreConflictError: {"contexts": 0, "example": ""},
         UnknownContextError: context,
         MalformedHandleError: handle,
         UnknownHandleError: handle,

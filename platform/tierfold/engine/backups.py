@@ -29,6 +29,7 @@ ToldProgress = Callable[[BackupProgress], None]
 _NAME_CHARACTERS_MAX = 200
 _TIMEOUT_S = 30.0  # of a call of the object store; nobody waits for an answer meanwhile
 _RETRIES_MAX = 4
+_FLEETING = "memory://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,9 @@ class Backups:
         if source is not None:
             require_tenant(source)
         url = at or self._followed()
+        if url.startswith(_FLEETING):
+            problem = f"{_FLEETING} keeps nothing: name a place that lasts"
+            raise InvalidInputError(problem, path="objects")
         objects = open_objects(url, timeout_s=_TIMEOUT_S, retries_max=_RETRIES_MAX)
         try:
             yield BackupWorld(

@@ -53,8 +53,8 @@ class FaultyKeyValues:
             raise SetupError(problem)
         size_bytes = sum(len(key) + len(value or b"") for (_, key), value in batch.puts.items())
         if self.room_bytes is not None:
-            makes_room = batch.makes_room or not any(batch.puts.values())
-            if not makes_room and size_bytes > self.room_bytes:
+            is_lean = all(value is None for value in batch.puts.values())
+            if not (batch.makes_room or is_lean) and size_bytes > self.room_bytes:
                 place = "the disk"
                 raise StorageFullError(place)
             self.room_bytes = max(0, self.room_bytes - size_bytes)

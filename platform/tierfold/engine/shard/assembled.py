@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tierfold.config import Settings
+from tierfold.config import RetentionRule, Settings
 from tierfold.engine.shard.blocks import Blocks, ObjectSource
 from tierfold.engine.shard.committer import Committer
 from tierfold.engine.shard.core import Core, CoreParts
@@ -20,6 +20,7 @@ from tierfold.engine.shard.upkeep.tiering import WasRead
 from tierfold.engine.shard.upkeep.training import Dictionaries
 from tierfold.engine.shard.upkeep.upkeep import Upkeep, UpkeepParts
 from tierfold.engine.working import SharedFolder
+from tierfold.memory.lifecycle.retention import require_consistent
 from tierfold.ports import Clock, Family, KeyValues, Objects, WallClock
 from tierfold.storage.circuit_breaker import CircuitBreaker
 
@@ -44,6 +45,7 @@ class ShardParts:
     has_search: bool = True
     pack: Pack = packed
     is_cpu_pressed: Callable[[], bool] = _never
+    retention: Callable[[], Sequence[RetentionRule]] | None = None  # None: those of the settings
 
 
 class OpenShard:
@@ -51,6 +53,7 @@ class OpenShard:
 
     def __init__(self, parts: ShardParts) -> None:
         """Open what is stored; raises FormatTooNewError for what a newer tierfold has written."""
+        require_consistent(parts.settings.retention)
         self.state = open_state(parts.values, new_id=parts.dice.randbytes(STORE_ID_BYTES))
         self._committer = Committer(
             parts.values,
@@ -156,6 +159,7 @@ class OpenShard:
             dice=parts.dice,
             pack=parts.pack,
             is_cpu_pressed=parts.is_cpu_pressed,
+            retention=parts.retention or (lambda: parts.settings.retention),
         )
 
 

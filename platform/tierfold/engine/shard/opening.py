@@ -13,6 +13,7 @@ from tierfold.engine.shard.assembled import OpenShard, ShardParts
 from tierfold.engine.shard.folders import settle
 from tierfold.engine.shard.keys import NEXT_BLOCK_KEY
 from tierfold.engine.shard.operations import Operation, Result
+from tierfold.engine.shard.rules_file import RulesInForce
 from tierfold.engine.shard.shared_memory import HeldFolder, sweep_left
 from tierfold.engine.shard.state import FORMAT_KEY, STORE_ID_KEY, open_state
 from tierfold.engine.shard.upkeep.adopting import URL_KEY, require_nothing_left
@@ -59,6 +60,7 @@ class DiskShard:
     def __init__(self, home: ShardHome, *, settings: Settings, pack: Pack = packed) -> None:
         """Open what is stored, or begin; raises SetupError, StorageFullError or CorruptError."""
         self._is_closed = False
+        self._retention = RulesInForce(Path(home.store), settings, shards=home.shards)
         self._objects: Objects | None = None
         settle(home.folder)
         database = RocksSettings(free_bytes_min=settings.tiers.free_disk_bytes_min)
@@ -100,6 +102,7 @@ class DiskShard:
                 objects=self._objects,
                 folder=self._folder,
                 pack=pack,
+                retention=self._retention,
             )
         )
 

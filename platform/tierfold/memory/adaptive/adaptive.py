@@ -15,7 +15,7 @@ from tierfold.memory.adaptive.sample import (
 )
 from tierfold.memory.adaptive.selector import FALLBACK, Selector, SelectorSettings, Window
 from tierfold.memory.adaptive.shadows import Build, Shadows
-from tierfold.memory.policies import Gdsf, Key, Lirs, Lru, S3Fifo
+from tierfold.memory.policies import Gdsf, Key, Lirs, Lru, S3Fifo, require_limit
 
 EXPERTS: Mapping[str, Build] = {
     FALLBACK: Lru,
@@ -106,6 +106,7 @@ class Adaptive:
 
     def resize(self, bytes_max: int) -> None:
         """Change the limit; what does not fit any more is evicted now."""
+        require_limit(bytes_max)
         self._guarded(lambda: self._live.resize(bytes_max))
         self._resize_shadows()
 
@@ -161,6 +162,8 @@ class Adaptive:
         self._access = self._live.access
 
     def _drop(self, name: str, problem: str) -> None:
+        if name == FALLBACK:
+            return  # the mistake is the caller's, and the next call will tell him
         self.problem = f"{name}: {problem}"
         self._builds.pop(name, None)
         self._shadows.drop(name)
@@ -176,13 +179,12 @@ class Adaptive:
 
     def _take_window(self) -> Window:
         sampled = self._shadows.accesses
+        price_misses = max(CHANGE_CAPACITIES * self._objects(), CHANGE_SAMPLES * self._rate)
         window = Window(
             accesses=sampled * self._rate,
             losses=self._shadows.take_losses(),
             own_loss=self._loss / sampled,
-            price=self._loss_if_all_missed
-            / sampled
-            * max(CHANGE_CAPACITIES * self._objects(), CHANGE_SAMPLES * self._rate),
+            price=price_misses * self._loss_if_all_missed / sampled,
         )
         self._loss = self._loss_if_all_missed = 0.0
         return window

@@ -44,7 +44,7 @@ class Live:
         self.name, self.expert = name, expert
 
     def access(self, key: Key, size_bytes: int) -> bool:
-        """Note an access and return whether either held the key; the present one does afterwards."""
+        """Note an access and return whether either held the key; the present one does then."""
         if self._last is not None:
             self._bring(key, size_bytes)
         self.asked = self.name
@@ -103,8 +103,9 @@ class Live:
     def _bring(self, key: Key, size_bytes: int) -> None:
         """Bring over the key that is asked for, and the next ones; leave room for this one."""
         self._take(key)
-        grown = max(1, size_bytes) - self.expert.residents.get(key, 0)
-        self._shrink(self.expert.bytes_max - grown)
+        size, bytes_max = max(1, size_bytes), self.expert.bytes_max
+        if size <= bytes_max:
+            self._shrink(bytes_max - size + self.expert.residents.get(key, 0))
         for _ in range(KEYS_PER_ACCESS):
             self._take_next()
 
@@ -113,6 +114,7 @@ class Live:
             self.asked, last = self._last
             size = last.remove(key)
             if size:
+                self.asked = self.name
                 self.expert.adopt(key, size)
 
     def _take_next(self) -> None:
@@ -128,8 +130,17 @@ class Live:
             last.evict()
         finally:
             moved, last.evicted = last.evicted, evicted
-        for key, size in moved:
-            self.expert.adopt(key, size)
+        self._adopt(moved)
+
+    def _adopt(self, moved: list[tuple[Key, int]]) -> None:
+        """Give keys to the present expert; those that it fails to take are evicted, not lost."""
+        self.asked = self.name
+        try:
+            for key, size in moved:
+                self.expert.adopt(key, size)
+        except Exception:
+            self.evicted += [each for each in moved if each[0] not in self.expert.residents]
+            raise
 
     def _shrink(self, bytes_max: int) -> None:
         """Let go of what has not come over until all is within a limit, or no more is left."""

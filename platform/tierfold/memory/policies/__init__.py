@@ -1,7 +1,7 @@
 """Eviction policies: each decides for one bounded cache, holds no content, and reads no clock."""
 
 from tierfold.memory.policies.arc import Arc
-from tierfold.memory.policies.bounded import Bounded
+from tierfold.memory.policies.bounded import Bounded, require_limit
 from tierfold.memory.policies.gdsf import Gdsf
 from tierfold.memory.policies.ghosts import Ghosts
 from tierfold.memory.policies.lfu import Lfu
@@ -32,4 +32,5 @@ __all__ = [
     "Semantic",
     "ValueDensity",
     "policy",
+    "require_limit",
 ]

@@ -91,7 +91,7 @@ class Arc(Bounded):
             del self._again[key]
         return is_once
 
-    def _return(self, key: Key, size_bytes: int, known: bool) -> None:  # noqa: FBT001
+    def _return(self, key: Key, size_bytes: int, known: bool) -> None:  # noqa: FBT001 - what `_leave` returned
         self._list(key, size_bytes, is_once=known)
 
     def _evict(self) -> None:

@@ -13,7 +13,7 @@ class Bounded(ABC):
     __slots__ = ("_bytes_max", "_residents", "_size_bytes", "evicted")
 
     def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = _checked(bytes_max)
+        self._bytes_max = require_limit(bytes_max)
         self._size_bytes = 0
         self._residents: dict[Key, int] = {}
         self.evicted: list[tuple[Key, int]] = []
@@ -104,7 +104,7 @@ class Bounded(ABC):
 
     def _limit(self, bytes_max: int) -> None:
         """Take a limit; a policy of several parts divides it among them."""
-        self._bytes_max = _checked(bytes_max)
+        self._bytes_max = require_limit(bytes_max)
 
     def _change(self, key: Key, size_bytes: int) -> None:
         """Give a key another size; it stands aside while the others make room for it."""
@@ -138,7 +138,8 @@ class Bounded(ABC):
         return size
 
 
-def _checked(bytes_max: int) -> int:
+def require_limit(bytes_max: int) -> int:
+    """Return a limit; raises ValueError for one below 0."""
     if bytes_max < 0:
         problem = f"a cache of {bytes_max} bytes: give 0 or more"
         raise ValueError(problem)

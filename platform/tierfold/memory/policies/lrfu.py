@@ -31,5 +31,4 @@ class Lrfu(Ranked):
 
     def _step(self) -> float:
         """Return by how much one access makes all that came before it count less."""
-        held = len(self._residents)
-        return self._kappa / (held if held > _OBJECTS_MIN else _OBJECTS_MIN)
+        return self._kappa / max(len(self._residents), _OBJECTS_MIN)

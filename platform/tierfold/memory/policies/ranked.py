@@ -52,7 +52,7 @@ class Ranked(Bounded):
         self._compact()
         return rank
 
-    def _return(self, key: Key, size_bytes: int, known: Any) -> None:
+    def _return(self, key: Key, _size_bytes: int, known: Any) -> None:
         self._ranks[key] = known
         self._push(key, known)
 

@@ -37,7 +37,7 @@ class Semantic(Bounded):
         self._nearness: dict[Key, float] = {}  # to the centroid of now, as far as anybody asked
 
     def note_question(self, vector: Vector) -> None:
-        """Learn what is asked about; keys near it are kept longer. A vector of zeros says nothing."""
+        """Learn what is asked about: keys near it are kept longer. Zeros say nothing."""
         unit = _unit(vector)
         if unit is None:
             return

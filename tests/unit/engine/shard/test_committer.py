@@ -101,7 +101,8 @@ def test_a_full_disk_fails_the_whole_round_and_no_other() -> None:
     """Nothing is half written, and what comes when there is room is made."""
     disk = FaultyKeyValues(MemoryKeyValues(), room_bytes=0)
     commits = committer(disk)
-    outcomes = commits.run_all([put(b"a"), lambda view, _: view.get(META, b"a")])
+    more = bytes(1000)  # than a note that a nearly full disk still takes
+    outcomes = commits.run_all([put(b"a", more), lambda view, _: view.get(META, b"a")])
     disk.room_bytes = None
 
     assert [type(each) for each in outcomes] == [StorageFullError] * 2

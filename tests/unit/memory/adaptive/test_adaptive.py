@@ -32,7 +32,7 @@ class Greedy(Lirs):
     def in_order(self) -> Iterable[Key]:  # type: ignore[override]
         raise BrokenError
 
-    def _leave(self, key: Key) -> tuple[bool, bool]:
+    def _leave(self, _key: Key) -> tuple[bool, bool]:
         raise BrokenError
 
 
@@ -238,3 +238,14 @@ def test_the_list_of_what_went_may_be_replaced() -> None:
     assert [key for key, _ in mine] == [0, 1, 2, 3, 4]
     assert policy.evicted is mine
     assert policy.bytes_max == 10
+
+
+def test_the_callers_mistakes_are_nobodys_failure() -> None:
+    """A limit below zero or a key without a hash is refused; no expert is blamed for it."""
+    policy = Adaptive(10)
+    with pytest.raises(ValueError, match="-1 bytes"):
+        policy.resize(-1)
+    with pytest.raises(TypeError):
+        policy.access([], 1)  # type: ignore[arg-type]
+    assert policy.problem == ""
+    assert misses(policy, range(1000)) == 1000

@@ -1,11 +1,11 @@
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierfold.errors import InvalidInputError, PinBudgetError
+from tests.unit.memory.hierarchy.worlds import built, places, read
+from tierfold.errors import InvalidInputError
 from tierfold.memory.hierarchy import (
     Hierarchy,
     HierarchySettings,
@@ -13,36 +13,9 @@ from tierfold.memory.hierarchy import (
     Move,
     Promotion,
     RankSettings,
-    Request,
     WriteBudget,
 )
 from tierfold.memory.policies import Key, Lru
-
-
-APART = frozenset({"build", "tenant_of", "may_leave"})
-
-
-def built(*limits: int, **options: Any) -> Hierarchy:
-    levels = tuple(LevelSettings(name=f"L{at}", bytes_max=limit) for at, limit in enumerate(limits))
-    settings = {name: value for name, value in options.items() if name not in APART}
-    rest = {name: value for name, value in options.items() if name in APART}
-    return Hierarchy(HierarchySettings(levels=levels, **settings), **rest)
-
-
-def read(
-    hierarchy: Hierarchy,
-    *keys: Key,
-    size: int = 10,
-    group: str | None = None,
-    is_new: bool = False,
-    now_ms: float = 0.0,
-) -> list[int]:
-    request = Request(keys=keys, sizes=[size] * len(keys), is_new=[is_new] * len(keys), group=group)
-    return hierarchy.access(request, now_ms)
-
-
-def places(hierarchy: Hierarchy, keys: Sequence[Key]) -> list[int]:
-    return [hierarchy.place(key) for key in keys]
 
 
 class ExclusiveLru:
@@ -221,18 +194,6 @@ def test_a_limit_that_is_lowered_takes_effect_at_once() -> None:
         hierarchy.resize(0, -1)
 
 
-def test_a_clock_that_goes_back_ends_no_pin_and_fills_no_budget() -> None:
-    """Time stands still until the clock has caught up."""
-    hierarchy = built(10, 10, pinned_bytes_max=10)
-    hierarchy.pin(["kept"], [10], until_ms=2_000, now_ms=1_000)
-    read(hierarchy, "other", now_ms=-5_000)
-    read(hierarchy, "other", now_ms=1_999)
-
-    assert places(hierarchy, ["kept", "other"]) == [0, 1]
-    read(hierarchy, "other", "other", now_ms=2_000)
-    assert places(hierarchy, ["kept", "other"]) == [1, 0]
-
-
 def test_superseded_keys_go_down_at_once() -> None:
     """An old version is below all levels before anything else is pushed out, pinned or not."""
     hierarchy = built(50, 50, pinned_bytes_max=50)
@@ -313,73 +274,6 @@ def test_what_has_no_copy_below_is_written_whatever_it_wears() -> None:
     assert hierarchy.place("only") == 1
 
 
-class Failing(Lru):
-    """Raises at its third access."""
-
-    left = 3
-
-    def access(self, key: Key, size_bytes: int) -> bool:
-        self.left -= 1
-        if self.left == 0:
-            raise RuntimeError(key)
-        return super().access(key, size_bytes)
-
-
-class Lax(Lru):
-    """Never lets anything go, and admits with an error."""
-
-    def admits(self, key: Key, size_bytes: int) -> bool:
-        raise RuntimeError(key, size_bytes)
-
-    def _make_room(self, size_bytes: int) -> None:
-        """Nothing."""
-
-
-class Stuck(Lru):
-    """Cannot take anything out, nor change its limit."""
-
-    def remove(self, key: Key) -> int:
-        raise RuntimeError(key)
-
-    def resize(self, bytes_max: int) -> None:
-        raise RuntimeError(bytes_max)
-
-
-@pytest.mark.parametrize("policy", [Failing, Lax, Stuck])
-def test_a_policy_that_fails_is_replaced_by_recency(policy: type[Lru]) -> None:
-    """Its level goes on over the same keys, within its limit, and says what happened."""
-    hierarchy = built(30, 30, build=policy)
-    for key in range(6):
-        read(hierarchy, key)
-    read(hierarchy, 0)
-    hierarchy.resize(0, 20)
-    read(hierarchy, 7)
-
-    state = hierarchy.state()[0]
-    assert state.policy == "Lru"
-    assert state.problem is not None
-    assert (state.problem.level, state.problem.policy) == ("L0", policy.__name__)
-    assert places(hierarchy, [0, 7]) == [0, 0]
-    assert sum(each.keys for each in hierarchy.state()) == len(hierarchy) == 5
-
-
-class Inventive(Lru):
-    """Lets go of what it never had, and of the same key twice."""
-
-    def _evict(self) -> None:
-        super()._evict()
-        self.evicted += [("stranger", 5), self.evicted[-1]]
-
-
-def test_a_policy_that_names_strangers_moves_none() -> None:
-    """Only what was in the level leaves it, once."""
-    hierarchy = built(10, 100, build=Inventive)
-    read(hierarchy, 1, 2, 3)
-
-    moved = [(move.key, move.source, move.target) for move in hierarchy.take_moves()]
-    assert moved == [(1, 2, 0), (2, 2, 0), (1, 0, 1), (3, 2, 0), (2, 0, 1)]
-
-
 def test_tenants_keep_their_own_order_and_quota() -> None:
     """One tenant's reads push out its own keys, not another's."""
     hierarchy = built(100, tenant_share_max=0.5, tenant_of=lambda key: str(key)[0])
@@ -420,34 +314,6 @@ def test_sizes_differ_from_level_to_level() -> None:
     hierarchy.measured("unknown", 5)
 
 
-def test_what_is_read_ahead_is_held_until_it_is_read() -> None:
-    """A batch is not pushed out by itself or by warmer keys, and no more than a share is held."""
-    hierarchy = built(20, 40, 400)
-    for _ in range(20):
-        read(hierarchy, *range(100, 106), group="warm")
-    read(hierarchy, 1, 2, 3, 4, group="cold")
-    assert places(hierarchy, [1, 2, 3, 4]) == [2, 2, 2, 2]
-
-    lifted = hierarchy.lift([1, 2, 3, 4], [10] * 4, level=1, group="cold", until_ms=100)
-    assert lifted == [1, 2]
-    assert read(hierarchy, 1, 2, 3, 4, group="cold") == [1, 1, 2, 2]
-    assert hierarchy.size_bytes(1) <= 40
-
-
-def test_what_is_read_ahead_in_vain_rejoins_the_order() -> None:
-    """After its time it is as cold as it was."""
-    hierarchy = built(20, 40, 400)
-    for _ in range(20):
-        read(hierarchy, *range(100, 106), group="warm")
-    read(hierarchy, 1, 2, group="cold")
-    assert hierarchy.lift([1, 2, 9], [10, 10, 500], level=1, group="cold", until_ms=100) == [1, 2]
-    for _ in range(3):
-        read(hierarchy, *range(100, 106), group="warm", now_ms=101)
-
-    assert places(hierarchy, [100, 101, 102, 103]) == [0, 0, 1, 1]
-    assert hierarchy.state()[1].held_bytes == 0
-
-
 def invalid() -> Iterator[tuple[str, dict[str, object]]]:
     level = LevelSettings(name="L0", bytes_max=1)
     yield "at least one level", {"levels": ()}
@@ -471,49 +337,3 @@ def test_wrong_levels_are_refused_by_name() -> None:
         LevelSettings(name="L3", bytes_max=1, expansion=0)
     with pytest.raises(InvalidInputError, match="write_budget"):
         WriteBudget(bytes_per_s=-1, burst_bytes=1)
-
-
-def test_a_refused_pin_changes_nothing() -> None:
-    """When all that may be pinned is, the next is told how much is free, and nothing loops."""
-    hierarchy = built(20, 20, pinned_bytes_max=40)
-    hierarchy.pin(["a", "b"], [20, 20], until_ms=100, now_ms=0)
-    assert places(hierarchy, "ab") == [0, 1]
-    with pytest.raises(PinBudgetError, match="at most now") as refused:
-        hierarchy.pin(["c"], [10], until_ms=100, now_ms=0)
-    assert (refused.value.asked_bytes, refused.value.free_bytes) == (10, 0)
-
-    assert read(hierarchy, "c", "c") == [2, 2]
-    assert hierarchy.place("c") == 2
-    assert read(hierarchy, "a", "b") == [0, 1]
-    read(hierarchy, "c", "c", now_ms=100)
-    assert hierarchy.place("c") == 0
-
-
-def test_pins_give_way_when_the_level_itself_shrinks() -> None:
-    """The one whose time is over first is the first to rejoin the order."""
-    hierarchy = built(30, 100, pinned_bytes_max=30)
-    hierarchy.pin(["long"], [10], until_ms=900, now_ms=0)
-    hierarchy.pin(["short"], [10], until_ms=100, now_ms=0)
-    hierarchy.pin(["short"], [10], until_ms=50, now_ms=0)
-    hierarchy.resize(0, 10)
-    assert places(hierarchy, ["long", "short"]) == [0, 1]
-    assert hierarchy.state()[0].held_bytes == 10
-
-    hierarchy.unpin(["long", "nobody"])
-    assert hierarchy.state()[0].held_bytes == 0
-    hierarchy.forget(["long"])
-    assert hierarchy.place("long") == 2
-
-
-def test_an_extended_pin_lasts_longer() -> None:
-    """Pinning again never shortens a pin."""
-    hierarchy = built(10, 10, pinned_bytes_max=10)
-    hierarchy.pin(["kept"], [10], until_ms=100, now_ms=0)
-    hierarchy.pin(["kept"], [10], until_ms=500, now_ms=0)
-    for _ in range(200):
-        hierarchy.pin(["kept"], [10], until_ms=501, now_ms=0)
-    read(hierarchy, "other", "other", now_ms=500)
-    assert hierarchy.place("kept") == 0
-
-    read(hierarchy, "other", "other", now_ms=501)
-    assert hierarchy.place("kept") == 1

@@ -95,7 +95,7 @@ def test_a_move_that_failed_leaves_the_key_where_it_was() -> None:
 
 
 def test_what_was_decided_while_a_move_was_under_way_comes_next() -> None:
-    """One move of a key at a time, and the last decision holds, whether the first was done or not."""
+    """One move of a key at a time; the last decision holds, whether the first was done or not."""
     for is_done, source in ((True, 1), (False, 0)):
         hierarchy, ledger = built(10, 20)
         read(hierarchy, "a")
@@ -103,6 +103,7 @@ def test_what_was_decided_while_a_move_was_under_way_comes_next() -> None:
         read(hierarchy, "b")
         down = next(move for move in ledger.take(moves_max=9, bytes_max=100) if move.key == "a")
         hierarchy.forget(["b"])
+        ledger.forget(["b"])
         hierarchy.supersede(["a"])
         ledger.confirm(down, is_done=is_done)
 

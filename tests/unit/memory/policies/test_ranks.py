@@ -12,7 +12,7 @@ SIZES = [3, 5, 1, 8, 2]
 
 
 class Decayed:
-    """Uses counted one by one, each halved as others pass; a step of the clock is kappa / objects."""
+    """Uses counted one by one, each halved as others pass: kappa times as a cacheful does."""
 
     def __init__(self, kappa: float) -> None:
         self.kappa, self.now = kappa, 0.0

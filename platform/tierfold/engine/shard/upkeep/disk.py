@@ -1,6 +1,6 @@
 """L3 over its watermark: blocks leave the disk whose copy in L4 was read back this moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from tierfold.compression.lossless import block_hash
 from tierfold.config import TierSettings
@@ -14,6 +14,7 @@ from tierfold.engine.shard.keys import (
     split_tenant,
     stub_hash,
     uploaded_key,
+    uploaded_prefix,
 )
 from tierfold.engine.shard.objects import block_object
 from tierfold.engine.shard.upkeep.steps import Commits
@@ -53,19 +54,33 @@ class DiskEviction:
             return
         hashes: dict[tuple[str, int], bytes] = {}
         for victim in disk_victims(self._candidates(hashes), excess):
-            self._evict(victim, hashes[victim.tenant, victim.number])
+            self._evict(victim.tenant, victim.number, hashes[victim.tenant, victim.number])
             yield
         self._values.compact()
+
+    def archive(self, tenant: str, numbers: Collection[int]) -> Iterator[int]:
+        """Evict these blocks, as far as L4 has them; yields each that left the disk."""
+        wanted: dict[int, bytes] = {}
+        for key, _ in sound(self._values, Family.META, uploaded_prefix(tenant, b"")):
+            hashed, number = _uploaded(key)
+            value = _sound(self._values, block_key(tenant, number)) if number in numbers else None
+            if value is not None and stub_hash(value) is None:
+                wanted[number] = hashed
+        for number, hashed in wanted.items():
+            if self._evict(tenant, number, hashed):
+                yield number
+        if wanted:
+            self._values.compact()
 
     def _candidates(self, hashes: dict[tuple[str, int], bytes]) -> Iterator[DiskBlock]:
         """Yield blocks that L4 has, as far as is noted here, and note their hashes."""
         for key, _ in sound(self._values, Family.META, UPLOADED):
-            tenant, rest = split_tenant(key[1:])
-            number = int.from_bytes(rest[HASH_BYTES:], "big")
+            tenant, _ = split_tenant(key[1:])
+            hashed, number = _uploaded(key)
             value = _sound(self._values, block_key(tenant, number))
             if value is None or stub_hash(value) is not None:
                 continue
-            hashes[tenant, number] = rest[:HASH_BYTES]
+            hashes[tenant, number] = hashed
             yield DiskBlock(
                 tenant=tenant,
                 number=number,
@@ -76,17 +91,22 @@ class DiskEviction:
             if len(hashes) == _CANDIDATES_MAX:
                 return
 
-    def _evict(self, victim: DiskBlock, hashed: bytes) -> None:
+    def _evict(self, tenant: str, number: int, hashed: bytes) -> bool:
         """Read the copy back; only where it is whole the disk lets its own go."""
-        tenant, number = victim.tenant, victim.number
         try:
             self._source.block(tenant, hashed)
         except CorruptError:
             # The damaged object has to go first: objects are put where there is none.
             self._source.objects.delete([block_object(tenant, self._source.owner, hashed)])
             self._commits.run(lambda _, batch: _put_again(batch, tenant, number, hashed))
-            return
-        self._commits.run(lambda view, batch: _stubbed(view, batch, tenant, number, hashed))
+            return False
+        return self._commits.run(lambda view, batch: _stubbed(view, batch, tenant, number, hashed))
+
+
+def _uploaded(key: bytes) -> tuple[bytes, int]:
+    """Return hash and number of a block that L4 has, by the key that says so."""
+    _, rest = split_tenant(key[1:])
+    return rest[:HASH_BYTES], int.from_bytes(rest[HASH_BYTES:], "big")
 
 
 def _put_again(batch: Batch, tenant: str, number: int, hashed: bytes) -> None:

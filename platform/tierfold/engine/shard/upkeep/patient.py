@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tierfold.engine.shard.upkeep.backoff import Backoff
 from tierfold.engine.shard.upkeep.counting import waiting_blocks, waiting_contexts
+from tierfold.engine.shard.upkeep.retaining import Left
 from tierfold.engine.shard.upkeep.rota import Job, Rota
 from tierfold.engine.shard.upkeep.space import Space
 from tierfold.engine.shard.upkeep.sweeping import tenants
@@ -19,6 +20,7 @@ from tierfold.ports import Family
 UPLOAD_EVERY_MS = 1000.0
 TRAIN_EVERY_MS = 600_000.0
 DISK_EVERY_MS = 60_000.0
+RETAIN_EVERY_MS = 60_000.0
 GIVE_BACK_EVERY_MS = 2_000.0
 LEISURE_SHARE = 0.05  # of one core
 HASTE_SHARE = 0.5  # of the time, while the disk has no room
@@ -27,8 +29,12 @@ HASTE_SHARE = 0.5  # of the time, while the disk has no room
 class PatientUpkeep:
     """The jobs that wait; one thread at a time works."""
 
-    def __init__(self, parts: UpkeepParts, workers: Workers, space: Space) -> None:
+    def __init__(
+        self, parts: UpkeepParts, workers: Workers, space: Space, *, was_deleted: Left
+    ) -> None:
         self._parts = parts
+        self._was_deleted = was_deleted
+        self._retainer = workers.retainer
         self._space = space
         self._uploader = workers.uploader
         self._eviction = workers.eviction
@@ -92,6 +98,7 @@ class PatientUpkeep:
             is_wanted=self._may_give_back,
         )
         yield self._leisurely("train", self._train, TRAIN_EVERY_MS)
+        yield self._leisurely("retain", self._retain, RETAIN_EVERY_MS)
         if self._eviction is not None:
             yield self._leisurely("disk", self._eviction.one_pass, DISK_EVERY_MS)
 
@@ -134,6 +141,10 @@ class PatientUpkeep:
             self._space.has_deleted = True
             raise
         yield
+
+    def _retain(self) -> Iterator[None]:
+        """Let go the contexts that go by the rules in force now."""
+        yield from self._retainer.one_pass(self._parts.retention(), was_deleted=self._was_deleted)
 
     def _train(self) -> Iterator[None]:
         self._trainer.drop_unneeded(self._parts.clock.now_ms())

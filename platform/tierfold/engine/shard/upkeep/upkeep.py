@@ -66,7 +66,7 @@ class Upkeep:
         self._auditor = workers.auditor
         self._objects_audit = workers.objects_audit
         self._tiering = workers.tiering
-        self.patient = PatientUpkeep(parts, workers, self._space)
+        self.patient = PatientUpkeep(parts, workers, self._space, was_deleted=self.was_deleted)
         self._rota = Rota(parts.clock, list(self._jobs()))
 
     def begin(self) -> None:

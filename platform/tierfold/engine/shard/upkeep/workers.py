@@ -1,12 +1,13 @@
 """The workers of a shard's upkeep, each made for one thing."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tierfold.config import Settings
+from tierfold.config import RetentionRule, Settings
 from tierfold.engine.shard.blocks import Blocks, ObjectSource
 from tierfold.engine.shard.keys import head_key
+from tierfold.engine.shard.upkeep.archiving import Archiver
 from tierfold.engine.shard.upkeep.audit import Auditor, ObjectsAudit
 from tierfold.engine.shard.upkeep.bodies import StoredBodies
 from tierfold.engine.shard.upkeep.defragmenting import Defragmenter
@@ -15,6 +16,7 @@ from tierfold.engine.shard.upkeep.expiring import Reaper, Remove
 from tierfold.engine.shard.upkeep.moving import Mover
 from tierfold.engine.shard.upkeep.open_rows import OpenRows
 from tierfold.engine.shard.upkeep.packing import Pack, packed
+from tierfold.engine.shard.upkeep.retaining import Retainer
 from tierfold.engine.shard.upkeep.sealing import Sealer
 from tierfold.engine.shard.upkeep.steps import Commits
 from tierfold.engine.shard.upkeep.tiering import Contexts, Load, LoadInfo, Tiering
@@ -51,6 +53,7 @@ class UpkeepParts:
     pack: Pack = packed
     is_cpu_pressed: Callable[[], bool] = _never
     order: Order | None = None
+    retention: Callable[[], Sequence[RetentionRule]] = tuple  # in force now; raises SetupError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class Workers:
     tiering: Tiering
     uploader: Uploader | None
     eviction: DiskEviction | None
+    retainer: Retainer
 
 
 def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
@@ -76,6 +80,7 @@ def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
     tiering = _tiering(parts)
     mover = Mover(commits, has_l4=source is not None, dropped=parts.blocks.evict)
     sealer = _sealer(parts, bodies, mover, open_rows)
+    eviction = _eviction(parts, tiering)
     return Workers(
         sealer=sealer,
         defragmenter=Defragmenter(
@@ -98,7 +103,8 @@ def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
         ),
         tiering=tiering,
         uploader=_uploader(parts, mover, open_rows, sealer.pressed),
-        eviction=_eviction(parts, tiering),
+        eviction=eviction,
+        retainer=_retainer(parts, tiering, eviction),
     )
 
 
@@ -169,4 +175,23 @@ def _eviction(parts: UpkeepParts, tiering: Tiering) -> DiskEviction | None:
         source=parts.source,
         settings=parts.settings.tiers,
         is_above=tiering.is_above,
+    )
+
+
+def _retainer(parts: UpkeepParts, tiering: Tiering, eviction: DiskEviction | None) -> Retainer:
+    """Return one with bodies of its own: it works in another thread."""
+
+    def leave(tenant: str, digest: bytes) -> None:
+        tiering.was_deleted((tenant, digest))
+
+    values = parts.values
+    return Retainer(
+        values=values,
+        commits=parts.commits,
+        bodies=StoredBodies(values, parts.dictionaries.codec_of, source=parts.source),
+        wall=parts.wall,
+        remove=parts.remove,
+        archiver=None
+        if eviction is None
+        else Archiver(values, eviction, blocks=parts.blocks, leave=leave),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from tierfold.config import Settings, TierSettings
+from tierfold.config import RetentionRule, Settings, TierSettings
 from tierfold.context.identity import ContextKey
 from tierfold.context.manifest import Head, Shape, Spine, grown
 from tierfold.context.segment import Item, Segment, SegmentKind, item, joined, names_in
@@ -56,6 +56,7 @@ class World:
     tiers: TierSettings = field(default_factory=TierSettings)
     folder: Path | None = None
     is_cpu_pressed: bool = False
+    rules: tuple[RetentionRule, ...] = ()
 
     def __post_init__(self) -> None:
         self.wall = Wall()
@@ -85,6 +86,7 @@ class World:
                 wall=self.wall,
                 dice=random.Random(1),
                 is_cpu_pressed=lambda: self.is_cpu_pressed,
+                retention=lambda: self.rules,
             )
         )
 
