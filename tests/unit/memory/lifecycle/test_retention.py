@@ -1,6 +1,5 @@
 """Which contexts go by rule."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from tierfold.memory.lifecycle.retention import (
 )
 
 NOW_MS = 1_000_000
+NO_ABOUT = About()
 
 
 def context(
@@ -27,23 +27,18 @@ def context(
     *,
     idle_ms: int = 0,
     age_ms: int = 0,
-    size_bytes: int = 10,
     pinned_ms: int = 0,
-    title: str = "",
-    metadata: Mapping[str, Any] | None = None,
-    shape: str = "messages",
+    about: About = NO_ABOUT,
+    **fields: Any,
 ) -> Candidate:
-    about = About(title=title, metadata=metadata or {})
+    defaults = {"tenant": "acme", "version": 1, "shape": "messages", "size_bytes": 10}
     return Candidate(
-        tenant="acme",
         id=id,
-        version=1,
-        shape=shape,
-        size_bytes=size_bytes,
         created_ms=NOW_MS - max(age_ms, idle_ms),
         updated_ms=NOW_MS - idle_ms,
         pinned_until_ms=NOW_MS + pinned_ms,
         about=lambda: about,
+        **(defaults | fields),
     )
 
 
@@ -67,7 +62,7 @@ CANDIDATES = st.lists(
         size_bytes=st.integers(0, 50),
         pinned_ms=st.sampled_from([0, 0, 5]),
         shape=st.sampled_from(["messages", "text"]),
-        metadata=st.sampled_from([{}, {"kind": "chat"}]),
+        about=st.sampled_from([NO_ABOUT, About(metadata={"kind": "chat"})]),
     ),
     max_size=20,
 ).map(lambda found: [replace(each, id=f"c{at}") for at, each in enumerate(found)])
@@ -179,17 +174,17 @@ def test_metadata_is_compared_as_json() -> None:
     """All names given must be there with these very values; true is not 1."""
     rule = RetentionRule(name="r", metadata={"kind": "chat", "n": 1}, idle_ms_max=1)
 
-    assert matches(rule, context(metadata={"kind": "chat", "n": 1, "more": 2}))
-    assert not matches(rule, context(metadata={"kind": "chat", "n": True}))
-    assert not matches(rule, context(metadata={"kind": "chat"}))
+    assert matches(rule, context(about=About(metadata={"kind": "chat", "n": 1, "more": 2})))
+    assert not matches(rule, context(about=About(metadata={"kind": "chat", "n": True})))
+    assert not matches(rule, context(about=About(metadata={"kind": "chat"})))
 
 
 def test_a_rule_may_be_for_a_title_a_shape_or_a_tenant() -> None:
     """What is left out matches everything."""
     titled = RetentionRule(name="r", title_prefix="tmp ", idle_ms_max=1)
 
-    assert matches(titled, context(title="tmp x"))
-    assert not matches(titled, context(title="x"))
+    assert matches(titled, context(about=About(title="tmp x")))
+    assert not matches(titled, context(about=About(title="x")))
     assert not matches(replace(titled, title_prefix="", shape="text"), context())
     assert matches(replace(titled, title_prefix="", tenant="acme"), context())
     assert not matches(replace(titled, title_prefix="", tenant="other"), context())
@@ -235,7 +230,7 @@ def test_an_archive_that_never_happens_is_refused_by_name(
     if not is_dead:
         require_consistent(rules)
         return
-    with pytest.raises(InvalidInputError, match="'cold'.*'gone'"):
+    with pytest.raises(InvalidInputError, match=r"'cold'.*'gone'"):
         require_consistent(rules)
 
 

@@ -1,5 +1,5 @@
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -56,7 +56,7 @@ class World:
     tiers: TierSettings = field(default_factory=TierSettings)
     folder: Path | None = None
     is_cpu_pressed: bool = False
-    rules: tuple[RetentionRule, ...] = ()
+    rules: tuple[RetentionRule, ...] | Callable[[], tuple[RetentionRule, ...]] = ()
 
     def __post_init__(self) -> None:
         self.wall = Wall()
@@ -86,7 +86,7 @@ class World:
                 wall=self.wall,
                 dice=random.Random(1),
                 is_cpu_pressed=lambda: self.is_cpu_pressed,
-                retention=lambda: self.rules,
+                retention=lambda: self.rules() if callable(self.rules) else self.rules,
             )
         )
 
