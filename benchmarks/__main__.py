@@ -1,20 +1,19 @@
 """All benches, one after another; writes docs/numbers.md.
 
-`python -m benchmarks [--data ../shared/data] [--quick]`
+`python -m benchmarks [--data ../shared/data] [--quick] [--only NAME]...`
 """
 
-import datetime as dt
-import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from benchmarks.meter import Options, parse, parser, say
+from benchmarks.remembered import Found, began, command_of, recalled, remember
 from benchmarks.targets import table_of_targets
 
 BENCHES = (
@@ -31,53 +30,42 @@ BENCHES = (
     "sharing",
     "cache",
     "tiers",
+    "memory",
 )
 NUMBERS = Path("docs/numbers.md")
 TIMEOUT_S = 1800
-Figures = Mapping[str, Mapping[str, Any] | None]
 _HEADING = """# Numbers
 
 Written by `make bench`; edit the benches, not this page.
-Timings are ratios within one run, and absolute figures are of the machine named below.
+Timings are ratios within one run, and absolute figures are of the machine named with them.
 Whole commands that are timed by hand stand in [commands](commands.md).
 """
 
 
 def main() -> None:
-    """Run every bench and write the page."""
-    options = parse(parser(__doc__))
-    head = [_HEADING, _machine()]
-    figures = {name: _run(name, options) for name in BENCHES}
-    page = "\n".join([*head, *_targets(options, figures), *_sections(options, figures)])
+    """Run the benches and write the page; those that were not asked for stand as they were."""
+    made = parser(__doc__)
+    made.add_argument("--only", action="append", choices=BENCHES, help="this one; may be repeated")
+    options = parse(made)
+    asked = options.rest.only or BENCHES
+    found = {name: _run(name, options) for name in BENCHES if name in asked}
     if options.quick:
-        say(*_targets(options, figures), sep="\n")
+        say(*table_of_targets(found), sep="\n")
         say(f"--quick leaves {NUMBERS} as it is")
     else:
-        NUMBERS.write_text(page, "utf-8")
+        for name, each in found.items():
+            remember(name, each)
+        known = {name: recalled(name) for name in BENCHES}
+        NUMBERS.write_text(_page({name: each for name, each in known.items() if each}), "utf-8")
         say(f"written: {NUMBERS}")
-    sys.exit(int(None in figures.values()))
+    sys.exit(int(any(each.figures is None for each in found.values())))
 
 
-def _machine() -> str:
-    cores, load = os.cpu_count(), os.getloadavg()[0]
-    today = dt.datetime.now(tz=dt.UTC).date()
-    return (
-        f"{today}, {cores} cores, {platform.machine()}, Python {platform.python_version()}, "
-        f"load {load:.1f} at the start.\n"
-    )
-
-
-def _command(name: str, options: Options) -> list[str]:
-    command = ["-m", f"benchmarks.{name}"]
-    if options.data is not None:
-        command += ["--data", str(options.data)]
-    return [*command, "--quick"] if options.quick else command
-
-
-def _run(name: str, options: Options) -> Mapping[str, Any] | None:
+def _run(name: str, options: Options) -> Found:
     say(f"== {name}")
+    found = began(name, options)
     done = subprocess.run(
-        [sys.executable, *_command(name, options)],
+        [sys.executable, *command_of(name, options)],
         stdout=subprocess.PIPE,
         timeout=TIMEOUT_S,
         check=False,
@@ -85,33 +73,31 @@ def _run(name: str, options: Options) -> Mapping[str, Any] | None:
     lines = done.stdout.decode().splitlines()
     say(*lines, sep="\n")
     if done.returncode or not lines:
-        return None
-    figures: dict[str, Any] = orjson.loads(lines[-1])
-    return figures
+        return found
+    return replace(found, figures=orjson.loads(lines[-1]))
 
 
-def _targets(options: Options, figures: Figures) -> Iterator[str]:
-    yield "## Targets\n"
-    commands = {name: f"python {' '.join(_command(name, options))}" for name in BENCHES}
-    yield from table_of_targets(figures, commands, has_data=options.data is not None)
-    yield ""
+def _page(found: Mapping[str, Found]) -> str:
+    rows = [_HEADING, "## Targets\n", *table_of_targets(found), ""]
+    return "\n".join([*rows, *(_section(name, each) for name, each in found.items())])
 
 
-def _sections(options: Options, figures: Figures) -> Iterator[str]:
-    for name, found in figures.items():
-        yield _section(name, options, found)
+def _section(name: str, found: Found) -> str:
+    return "\n".join([f"\n## {name}\n", *_rows(found), ""])
 
 
-def _section(name: str, options: Options, figures: Mapping[str, Any] | None) -> str:
-    rows = [f"\n## {name}\n", f"`python {' '.join(_command(name, options))}`\n"]
-    if figures is None:
-        return "\n".join([*rows, "The bench failed.\n"])
-    rows += ["| figure | value |", "|---|---|"]
-    rows += [f"| {key} | {_shown(value)} |" for key, value in figures.items()]
-    return "\n".join([*rows, ""])
+def _rows(found: Found) -> Iterator[str]:
+    yield f"`{found.command}`\n"
+    yield f"{found.day}, {found.machine}, load {found.load} at the start.\n"
+    if found.figures is None:
+        yield "The bench failed."
+        return
+    yield "| figure | value |"
+    yield "|---|---|"
+    yield from (f"| {key} | {_shown(value)} |" for key, value in found.figures.items())
 
 
-def _shown(value: object) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_shown(each)}" for key, each in value.items())
     return "null" if value is None else str(value)

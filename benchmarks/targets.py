@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from benchmarks.remembered import Found
 
 Side = Literal[">=", "<=", ">", "="]
 
@@ -215,19 +217,17 @@ TARGETS = (
 )
 
 
-def table_of_targets(
-    figures: Mapping[str, Mapping[str, Any] | None],
-    commands: Mapping[str, str],
-    *,
-    has_data: bool,
-) -> Iterable[str]:
-    """Yield the lines of a Markdown table: target, figure, whether it is met, command."""
-    yield "| target | figure | | command |"
-    yield "|---|---|---|---|"
+def table_of_targets(found: Mapping[str, Found]) -> Iterable[str]:
+    """Yield the lines of a Markdown table: target, figure, whether it is met, day and command."""
+    yield "| target | figure | | day | command |"
+    yield "|---|---|---|---|---|"
     for target in TARGETS:
-        figure = (figures.get(target.bench) or {}).get(target.key)
+        run = found.get(target.bench)
+        if run is None:
+            continue
+        figure = (run.figures or {}).get(target.key)
         bound = f"`{target.key}` {target.side} {target.bound:g}: {target.about}"
         shown = "null" if figure is None else f"{figure:.4g}"
-        is_asked = has_data or not target.is_of_data
+        is_asked = run.has_data or not target.is_of_data
         verdict = target.verdict(figure) if is_asked else "on generated contexts: no target"
-        yield f"| {bound} | {shown} | {verdict} | `{commands.get(target.bench, '')}` |"
+        yield f"| {bound} | {shown} | {verdict} | {run.day} | `{run.command}` |"

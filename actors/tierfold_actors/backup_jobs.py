@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from tierfold.engine.backup.bodies import Report
 from tierfold.engine.backup.reports import BackupProgress
 from tierfold.engine.verbs import Step
-from tierfold.errors import BackupBusyError, OverloadError, TierfoldError
+from tierfold.errors import BackupBusyError, OverloadError, ShardUnavailableError, TierfoldError
 from tierfold_actors.desk import StoreDesk
 
 T = TypeVar("T")
@@ -16,6 +16,7 @@ T = TypeVar("T")
 JOBS_MAX = 2  # each holds up to 100 MB
 
 _AT_ONCE = 64  # verbs that are on their way to the shards together: other callers want to pass
+_LOOKED_S = 0.5  # whether the loop still runs
 _TOLD_S = 5.0  # whoever waits hears something that often
 _REST_S_MAX = 0.05  # after a step, so long as the step took: questions come first
 _RETRY_AFTER_S = 30
@@ -26,9 +27,17 @@ BackupSteps = Generator[BackupProgress, None, Report]
 class LoopDriver:
     """Has verbs done in an event loop, for a thread beside it."""
 
-    def __init__(self, store: StoreDesk, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        store: StoreDesk,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        is_over: Callable[[], bool],
+    ) -> None:
+        """Take the loop, and what says that it is about to end: then nobody answers any more."""
         self._store = store
         self._loop = loop
+        self._is_over = is_over
 
     def run(self, steps: Generator[Step, Any, T]) -> T:
         """Return what a verb returns; raises what it raises."""
@@ -51,13 +60,19 @@ class LoopDriver:
             return error
 
     def _waited(self, doing: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(doing, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(doing, self._loop)
+        while not wait((future,), timeout=_LOOKED_S).done:
+            if self._is_over():
+                future.cancel()
+                raise ShardUnavailableError
+        return future.result()
 
 
 class BackupJobs:
     """Runs steps in threads; lives in one event loop."""
 
     def __init__(self) -> None:
+        self.is_closed = False
         self._threads = ThreadPoolExecutor(JOBS_MAX, thread_name_prefix="backup")
         self._busy: set[str] = set()
         self._ending: set[asyncio.Task[None]] = set()
@@ -87,7 +102,8 @@ class BackupJobs:
             await asyncio.shield(ending)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and let nobody wait for what will not come."""
+        self.is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _end(self, tenant: str, job: "_Job") -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from tierfold.engine.backup.bodies import (
 from tierfold.engine.backup.reading import read_manifest
 from tierfold.engine.backup.reports import BackupReport
 from tierfold.engine.backups import BackupParts, Backups, require_name
-from tierfold.errors import TierfoldError
+from tierfold.errors import ObjectStoreError, TierfoldError
 from tierfold.wire import problem_body
 from tierfold.wire.backups import parse_backup, parse_restore, require_no_address
 from tierfold_actors.answering import log_unforeseen
@@ -64,14 +64,16 @@ class BackupRoutes:
     async def list_backups(self, request: Request) -> Response:
         """List all backups, the oldest first."""
         _, backups = self._entered(request)
-        found = await asyncio.to_thread(backups.list)
+        with self._discreet():
+            found = await asyncio.to_thread(backups.list)
         return self.serving.json(request, backups_body([self._shown(info) for info in found]))
 
     @guarded
     async def get_backup(self, request: Request) -> Response:
         """Return one backup."""
         _, backups = self._entered(request)
-        info = await asyncio.to_thread(_info, backups, request.path_params["id"])
+        with self._discreet():
+            info = await asyncio.to_thread(_info, backups, request.path_params["id"])
         return self.serving.json(request, backup_body(self._shown(info)))
 
     @guarded
@@ -110,7 +112,9 @@ class BackupRoutes:
         tenant, store = self.serving.entered(request)
         require_no_address(request.query_params)
         parts = BackupParts(
-            driver=LoopDriver(store, asyncio.get_running_loop()),
+            driver=LoopDriver(
+                store, asyncio.get_running_loop(), is_over=lambda: self.jobs.is_closed
+            ),
             verbs=store.verbs,
             tenant=tenant,
             wall=store.wall,
@@ -124,7 +128,7 @@ class BackupRoutes:
         self, request: Request, tenant: str, backups: Backups, steps: _Steps
     ) -> Response:
         """Run steps and answer with the report, or a line for each step where that is asked."""
-        told = self.jobs.run(tenant, lambda: _begun(backups, steps))
+        told = self._told(self.jobs.run(tenant, lambda: _begun(backups, steps)))
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(contextlib.aclosing(told))
             first = await anext(told)
@@ -141,6 +145,24 @@ class BackupRoutes:
             status = _CREATED if isinstance(report, BackupReport) else 200
             return self.serving.json(request, self._body(report), status=status)
         raise AssertionError(tenant)  # pragma: no cover  # the stack swallows nothing
+
+    async def _told(
+        self, outcomes: AsyncGenerator[BackupProgress | Report]
+    ) -> AsyncGenerator[BackupProgress | Report]:
+        async with contextlib.aclosing(outcomes):
+            with self._discreet():
+                async for each in outcomes:
+                    yield each
+
+    @contextlib.contextmanager
+    def _discreet(self) -> Iterator[None]:
+        """Keep the object store's address to who owns the machine."""
+        try:
+            yield
+        except ObjectStoreError as error:
+            if not self.serving.desk.keyring.is_open:
+                error.args = (str(error).replace(error.url, "of this server"),)
+            raise
 
     async def _lines(
         self,

@@ -1,6 +1,7 @@
 """What was found and what the tiers hold, as documents."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from tierfold.engine.shard.operations import Hits, TierReport, TiersReport
@@ -62,6 +63,7 @@ def _shard(number: int, report: TiersReport, *, is_open: bool) -> Document:
         "backlog": {"blocks": report.backlog_blocks, "contexts": report.backlog_contexts},
         "object_store": _object_store(report, is_open=is_open),
         "problem": _problem(report, is_open=is_open),
+        "upkeep": [asdict(each) for each in report.passes],
     }
 
 

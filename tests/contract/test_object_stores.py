@@ -8,6 +8,7 @@ from itertools import count
 import httpx
 import pytest
 
+import tierfold
 from tests.unit.storage.object_rules import RULES
 from tierfold.errors import ObjectStoreError
 from tierfold.ports import Objects
@@ -86,3 +87,20 @@ def test_keys_are_listed_beyond_one_page(bucket: str) -> None:
     assert list(objects.keys("t/")) == keys
     objects.delete(keys)
     assert list(objects.keys("")) == []
+
+
+def test_a_backup_in_a_bucket_is_put_once_and_comes_back(bucket: str) -> None:
+    """What was tried with folders holds for S3: create-only, listed in order, deleted together."""
+    with tierfold.open(":memory:") as store:
+        for at in range(20):
+            store.create(f"c{at:02}", messages=[{"role": "user", "content": f"row {at}"}])
+        first = store.backup(bucket)
+        second = store.backup(bucket)
+        assert (first.new_packs, second.new_packs, second.reused_packs) == (1, 0, 1)
+        assert store.verify_backup(second.backup.id, at=bucket).damaged == ()
+        assert store.delete_backup(first.backup.id, at=bucket).removed == 0
+        store.delete("c07")
+        restored = store.restore(second.backup.id, at=bucket)
+        assert (restored.restored, restored.identical) == (1, 19)
+        assert store.delete_backup(second.backup.id, at=bucket).removed == 3
+        assert store.backups(bucket) == []

@@ -16,6 +16,7 @@ DOCUMENTS = (
     "README.md",
     "docs/quickstart.md",
     "docs/how-to/agent-history.md",
+    "docs/how-to/backup.md",
     "docs/reference/cli.md",
     "docs/reference/folding.md",
     "docs/reference/python.md",

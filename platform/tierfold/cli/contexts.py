@@ -71,7 +71,7 @@ class Contexts(Protocol):
         """Change title, metadata or life."""
         ...
 
-    def delete(self, id: str) -> None:  # noqa: A002  # as above
+    def delete(self, id: str, *, if_version: int | None = None) -> None:  # noqa: A002  # as above
         """Remove a context."""
         ...
 

@@ -30,6 +30,8 @@ contexts that last:
   rm         delete                    tierfold rm trip
   search     find by words             tierfold search "flight Oslo"
   tiers      what each tier holds      tierfold tiers
+  refresh    read changed files again  tierfold refresh --all
+  retention  how long what is kept     tierfold retention --plan rules.json
   export     write a Parquet file      tierfold export all.parquet
   import     read it back              tierfold import all.parquet
   backup     to an object store        tierfold backup create --to s3://bucket/backups
@@ -61,6 +63,8 @@ MODULES = {
     "inspect": "inspect",
     "ls": "ls",
     "put": "put",
+    "refresh": "refresh",
+    "retention": "retention",
     "rm": "rm",
     "search": "search",
     "simulate": "simulate",

@@ -6,15 +6,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from tierfold.cli.contexts import Contexts
 from tierfold.cli.exits import Exit
 from tierfold.cli.output import json_bytes, json_line, lines
 from tierfold.cli.reach import add_place, place, reached
 from tierfold.cli.screen import stderr
+from tierfold.cli.sources import FileSource
 from tierfold.cli.table import aligned, counted, duration, size
 from tierfold.cli.writing import to_stdout
 from tierfold.client.documents import ContextObject
+from tierfold.client.paging import each_item, page_items
 
 _RUNS_SHOWN_MAX = 20
+_ROWS_SHOWN_MAX = 5
+_STALE_BYTES_MAX = 4 << 20
 
 
 def command(argv: list[str]) -> int:
@@ -23,10 +28,13 @@ def command(argv: list[str]) -> int:
     with reached(place(found), stderr(quiet=found.quiet)) as contexts:
         context = contexts.get(found.id)
         storage = contexts.storage(found.id)
+        stale = _stale(contexts, context)
     if found.json:
-        to_stdout([json_bytes(context.body() | ({"storage": storage} if storage else {}))])
+        more = {"storage": storage, "stale": stale}
+        body = context.body() | {name: value for name, value in more.items() if value}
+        to_stdout([json_bytes(body)])
     else:
-        to_stdout(lines(_as_text(context, storage, now_s=time.time_ns() / 1e9)))
+        to_stdout(lines(_as_text(context, storage, stale, now_s=time.time_ns() / 1e9)))
     return Exit.DONE
 
 
@@ -44,7 +52,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _as_text(context: ContextObject, storage: dict[str, Any], *, now_s: float) -> Iterator[str]:
+def _stale(contexts: Contexts, context: ContextObject) -> dict[str, Any]:
+    """Return what later rows of a chat have overtaken; nothing of one too large to read for it."""
+    if context.shape != "messages" or context.size_bytes > _STALE_BYTES_MAX:
+        return {}
+    from tierfold.cli.stale import stale_rows  # noqa: PLC0415  # tables of tokens cost 100 ms
+
+    return stale_rows(each_item(contexts.items_page, context.id, limit=page_items(context)))
+
+
+def _as_text(
+    context: ContextObject, storage: dict[str, Any], stale: dict[str, Any], *, now_s: float
+) -> Iterator[str]:
     rows = [
         ("id", context.id),
         ("title", context.title or "(none)"),
@@ -57,11 +76,29 @@ def _as_text(context: ContextObject, storage: dict[str, Any], *, now_s: float) -
         ("expires", _expiry(context, now_s)),
         ("pinned", _pin(context, now_s)),
     ]
+    source = FileSource.of(context)
+    if source is not None:
+        rows.append(("source", _source(source, now_s)))
+    if stale:
+        rows.append(("stale", _overtaken(stale)))
     if context.metadata:
         rows.append(("metadata", json_line(context.metadata).decode()))
     if storage:
         rows += _storage_rows(storage)
     yield from aligned(rows, width=1 << 20)
+
+
+def _source(source: FileSource, now_s: float) -> str:
+    due = ", due: `tierfold refresh`" if source.is_due(int(now_s * 1000)) else ""
+    return f"{source.path}, looked at {duration(now_s - source.read_ms / 1000)} ago{due}"
+
+
+def _overtaken(stale: dict[str, Any]) -> str:
+    rows = stale["rows"]
+    shown = ", ".join(f"{row['row']} by {row['by']}" for row in rows[:_ROWS_SHOWN_MAX])
+    more = f", and {len(rows) - _ROWS_SHOWN_MAX:,} more" if len(rows) > _ROWS_SHOWN_MAX else ""
+    tokens = f"{stale['tokens']:,} tokens"
+    return f"{counted(len(rows), 'tool result')}, {tokens}: row {shown}{more}"
 
 
 def _storage_rows(storage: dict[str, Any]) -> Iterator[tuple[str, str]]:

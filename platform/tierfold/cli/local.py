@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from tierfold.client.documents import (
@@ -109,9 +110,9 @@ class LocalContexts:
         """Change title, metadata or life."""
         return context_object(self.store.update(id, title=title, metadata=metadata, ttl_s=ttl_s))
 
-    def delete(self, id: str) -> None:  # noqa: A002  # as above
+    def delete(self, id: str, *, if_version: int | None = None) -> None:  # noqa: A002  # as above
         """Remove a context."""
-        self.store.delete(id)
+        self.store.delete(id, if_version=if_version)
 
     def items_page(self, id: str, start: int = 0, limit: int = 100) -> ItemsPage:  # noqa: A002  # as above
         """Return up to `limit` items; read from the disk no more than that."""
@@ -271,6 +272,7 @@ def _shard(index: int, report: TiersReport) -> dict[str, Any]:
         "backlog": {"blocks": report.backlog_blocks, "contexts": report.backlog_contexts},
         "object_store": {"url": report.object_store, "problem": report.object_store_problem},
         "problem": report.upkeep_problem,
+        "upkeep": [asdict(each) for each in report.passes],
     }
 
 

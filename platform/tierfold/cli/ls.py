@@ -12,7 +12,8 @@ from tierfold.cli.output import json_bytes, lines
 from tierfold.cli.quantities import whole
 from tierfold.cli.reach import add_place, place, reached
 from tierfold.cli.screen import Screen, stderr
-from tierfold.cli.table import aligned, duration, size
+from tierfold.cli.sources import FileSource
+from tierfold.cli.table import aligned, counted, duration, size
 from tierfold.cli.writing import to_stdout
 from tierfold.client.documents import ContextObject
 from tierfold.client.paging import CONTEXTS_MAX, each_context
@@ -36,7 +37,12 @@ def command(argv: list[str]) -> int:
         body = {"object": "list", "data": [context.body() for context in shown]}
         to_stdout([json_bytes(body)])
     elif shown:
-        to_stdout(lines(table(shown, now_s=time.time_ns() / 1e9)))
+        now_s = time.time_ns() / 1e9
+        to_stdout(lines(table(shown, now_s=now_s)))
+        sources = [FileSource.of(context) for context in shown]
+        due = sum(source is not None and source.is_due(int(now_s * 1000)) for source in sources)
+        if due:
+            screen.line(f"{counted(due, 'context')} due: `tierfold refresh --all --due`")
     else:
         screen.line("no contexts are stored yet: `tierfold put FILE` stores one")
     return Exit.DONE

@@ -1,6 +1,8 @@
 """`tierfold put`: store a file as a context."""
 
 import argparse
+import os
+import time
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -10,8 +12,9 @@ from tierfold.cli.exits import Exit
 from tierfold.cli.output import json_bytes
 from tierfold.cli.quantities import lifetime_s
 from tierfold.cli.reach import add_place, place, reached
-from tierfold.cli.reading import Input, parse, read
+from tierfold.cli.reading import STDIN, Input, parse, read
 from tierfold.cli.screen import stderr
+from tierfold.cli.sources import FileSource, hash_of, stamp
 from tierfold.cli.table import counted, size
 from tierfold.cli.writing import to_stdout
 from tierfold.client.documents import ContextObject
@@ -38,12 +41,20 @@ def command(argv: list[str]) -> int:
     if found.append and found.id is None:
         problem = "--append needs the --id of the context to add to"
         raise InvalidInputError(problem)
+    remembers = found.remember or found.refresh_after is not None
+    if remembers and (found.append or found.file == STDIN):
+        problem = "--remember needs a FILE that is the whole context: no stdin, no --append"
+        raise InvalidInputError(problem)
     screen = stderr(quiet=found.quiet)
-    given = _given(found)
+    before = _stamped(found.file) if remembers else None
+    body, given = _given(found)
     if given.envelope is not None and len(given.envelope) > 1:
         screen.line("of the object only its messages are stored")
     with reached(place(found), screen, makes_store=not found.append) as contexts:
-        stored = _stored(contexts, found, _contents(given))
+        stored = _stored(contexts, found, contents_of(given))
+        if before is not None:
+            source = _source(found, body, before, stored)
+            stored = contexts.update(stored.id, metadata=source.in_metadata(stored.metadata))
     screen.line(
         f"stored: {counted(stored.items, _NAMES[stored.shape])}, {size(stored.size_bytes)}, "
         f"version {stored.version}"
@@ -77,22 +88,57 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="auto: JSON rows with a role (a list, {messages: [...]}, or one a line) are a chat",
     )
+    parser.add_argument(
+        "--remember", action="store_true", help="remember the file, for `tierfold refresh`"
+    )
+    parser.add_argument(
+        "--refresh-after",
+        type=typed(lifetime_s),
+        metavar="TIME",
+        help="remember it, and call it due after 1d, 12h, ...",
+    )
     parser.add_argument("--json", action="store_true", help="print the whole context object")
     parser.add_argument("-q", "--quiet", action="store_true", help="no lines but errors")
     add_place(parser)
     return parser
 
 
-def _given(found: argparse.Namespace) -> Input:
+def _given(found: argparse.Namespace) -> tuple[bytes, Input]:
     limits = Settings().limits
     body = read(found.file, limits)
     if not body.strip():
         problem = "it is empty: there is nothing to store"
         raise InvalidInputError(problem, path=found.file)
-    return parse(body, name=found.file, kind=found.format, limits=limits)
+    return body, parse(body, name=found.file, kind=found.format, limits=limits)
 
 
-def _contents(given: Input) -> Mapping[str, Any]:
+def _stamped(name: str) -> tuple[int, int]:
+    """Return size and time of change of the file, as they were before it was read."""
+    try:
+        return stamp(name)
+    except OSError:
+        return 0, 0  # reading it says why
+
+
+def _source(
+    found: argparse.Namespace, body: bytes, before: tuple[int, int], stored: ContextObject
+) -> FileSource:
+    size_bytes, modified_ms = before
+    return FileSource(
+        path=os.path.abspath(found.file),  # noqa: PTH100  # pathlib costs 5 ms of start-up
+        size_bytes=size_bytes,
+        modified_ms=modified_ms,
+        hash=hash_of(body),
+        format=found.format,
+        read_ms=time.time_ns() // 1_000_000,
+        refresh_after_s=found.refresh_after or 0.0,
+        items=stored.items,
+        stored_bytes=stored.size_bytes,
+    )
+
+
+def contents_of(given: Input) -> Mapping[str, Any]:
+    """Return what was read as the contents of a context."""
     match given.source:
         case MessagesSource(messages=messages):
             return {"messages": [message.to_dict() for message in messages]}

@@ -16,6 +16,7 @@ from tierfold.cli.writing import to_stdout
 _BAR_WIDTH = 20
 _HEADER = ("tier", "held", "of", "", "items", "hits", "p50", "p99")
 _RIGHT = frozenset({1, 2, 4, 5, 6, 7})
+_LONG_MS = 1000.0  # of a job of upkeep: then somebody may ask himself how far it is
 
 
 def command(argv: list[str]) -> int:
@@ -53,6 +54,9 @@ def _as_text(body: Mapping[str, Any], screen: Screen) -> Iterator[str]:
             yield "  " + screen.paint(f"object store: {problem}", "yellow")
         if shard.get("problem"):
             yield "  " + screen.paint(f"upkeep: {shard['problem']}", "yellow")
+        for each in shard.get("upkeep", ()):
+            if each["busy_ms"] >= _LONG_MS:
+                yield "  " + screen.paint(_running(each), "dim")
 
 
 def _row(tier: Mapping[str, Any]) -> tuple[str, ...]:
@@ -68,6 +72,12 @@ def _row(tier: Mapping[str, Any]) -> tuple[str, ...]:
         _latency(latency_ms.get("p50")),
         _latency(latency_ms.get("p99")),
     )
+
+
+def _running(job: Mapping[str, Any]) -> str:
+    """Say how far a job is; how long it will be is known by its last whole run."""
+    of = f" of about {job['last_pieces']:,}" if job["last_pieces"] else ""
+    return f"at work: {job['job']}, piece {job['pieces']:,}{of}"
 
 
 def _latency(ms: float | None) -> str:

@@ -92,6 +92,12 @@ class Tiers:
         self._order.touch(touch.key)
         self._residents.move_to_end(touch.key)
 
+    def keep(self, key: Key) -> None:
+        """Count a context that will be read soon among those just read, if it is here."""
+        if key in self._residents:
+            self._order.touch(key)
+            self._residents.move_to_end(key)
+
     def promoted(self, key: Key, size_bytes: int) -> None:
         """Note that its working set lies in L1 now."""
         resident = self._residents.get(key)

@@ -8,9 +8,9 @@ from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
-from rocksdict import Cache, Checkpoint, Rdict, WriteBatch
+from rocksdict import Cache, Rdict, WriteBatch
 
-from tierfold.errors import SetupError, ShardUnavailableError, StorageFullError, TierfoldError
+from tierfold.errors import ShardUnavailableError, StorageFullError, TierfoldError
 from tierfold.ports import Batch, Family
 from tierfold.storage.envelope import named, unwrap, wrap
 from tierfold.storage.rocks_errors import read_error, write_error
@@ -137,18 +137,6 @@ class RocksKeyValues:
         """Return whether the disk is above the floor at which only deletions are taken."""
         floor = self._settings.free_bytes_min
         return not floor or self._free_bytes(self.path) >= floor
-
-    def checkpoint(self, path: str | Path) -> None:
-        """Make a copy that can be opened, in a new folder; tables are linked, not copied."""
-        target = Path(path)
-        if target.exists():
-            problem = f"{target} exists already: a copy needs a new folder"
-            raise SetupError(problem)
-        with self._writing:
-            try:
-                Checkpoint(self._writable().database).create_checkpoint(str(target))
-            except Exception as error:
-                raise write_error(error, target) from error
 
     def size_bytes(self) -> dict[Family, int]:
         """Return the bytes of each family's tables, and its share of the logs' that are in none.

@@ -40,6 +40,20 @@ class ObjectStoreModel(BaseModel):
     problem: str
 
 
+class PassModel(BaseModel):
+    """One job of a shard's upkeep."""
+
+    job: str
+    is_running: bool
+    pieces: int = Field(description="done of the present run")
+    busy_ms: float = Field(description="of the present run, without the rests in between")
+    last_pieces: int | None = Field(
+        description="of the last whole run: about as many as the present one will have"
+    )
+    last_busy_ms: float | None
+    ended_ms_ago: float | None
+
+
 class ShardTiersModel(BaseModel):
     """The tiers of one shard."""
 
@@ -52,6 +66,9 @@ class ShardTiersModel(BaseModel):
     object_store: ObjectStoreModel
     problem: str = Field(
         default="", description="which jobs of the shard's upkeep failed the last time, and why"
+    )
+    upkeep: list[PassModel] = Field(
+        default=[], description="how far each job of its upkeep is, and what its last run took"
     )
 
 

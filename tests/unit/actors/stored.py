@@ -16,7 +16,7 @@ from tierfold.engine import MonotonicClock
 from tierfold.engine.shard.assembled import OpenShard, ShardParts
 from tierfold.engine.shard.operations import Operation, Result
 from tierfold.engine.working import SharedFolder
-from tierfold.ports import KeyValues
+from tierfold.ports import KeyValues, Objects
 from tierfold.storage import MemoryKeyValues
 from tierfold_actors.answering import Answering
 from tierfold_actors.default_answering import default_answering
@@ -53,6 +53,7 @@ class MemoryShard:
     wall: Told = field(default_factory=Told)
     calls: list[tuple[Operation, ...]] = field(default_factory=list)
     folder: SharedFolder | None = None
+    objects: Objects | None = None
     before: Callable[[tuple[Operation, ...]], Any] | None = None  # awaited ahead of each call
 
     def __post_init__(self) -> None:
@@ -64,6 +65,7 @@ class MemoryShard:
                 clock=MonotonicClock(),
                 dice=random.Random(3),
                 folder=self.folder,
+                objects=self.objects,
             )
         )
 

@@ -248,19 +248,6 @@ def test_a_newer_database_with_more_families_is_refused(path: Path) -> None:
         RocksKeyValues(path)
 
 
-def test_a_copy_can_be_opened(path: Path, tmp_path: Path) -> None:
-    """A checkpoint holds what was written before it, and a place is not overwritten."""
-    values = RocksKeyValues(path)
-    values.write(one(b"a", b"1"))
-    values.checkpoint(tmp_path / "copy")
-    values.write(one(b"b", b"2"))
-
-    with pytest.raises(SetupError, match="exists already"):
-        values.checkpoint(tmp_path / "copy")
-    copy = RocksKeyValues(tmp_path / "copy")
-    assert list(copy.scan(Family.HEAD, b"")) == [(b"a", b"1")]
-
-
 def test_a_flipped_byte_in_a_table_is_found_by_every_read(path: Path) -> None:
     """No read takes a damaged table for the end of the keys, and others are served."""
     values = RocksKeyValues(path)

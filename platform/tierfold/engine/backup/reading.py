@@ -167,12 +167,13 @@ def _entries(pack: Pack) -> list[bytes]:
 
 def _decoded(decoder: RecordDecoder, entries: list[bytes]) -> Iterator[ContextRecord | Damage]:
     for entry in entries:
+        record = None
         try:
             record = decoder.add(entry)
             if record is not None:
                 record.require_whole()
         except TierfoldError as error:
-            yield Damage(context="", problem=str(error))
-            continue
-        if record is not None:
-            yield record
+            yield Damage(context="" if record is None else record.id, problem=str(error))
+        else:
+            if record is not None:
+                yield record

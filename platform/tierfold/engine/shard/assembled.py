@@ -15,7 +15,7 @@ from tierfold.engine.shard.search import SearchIndex, waiting_entry
 from tierfold.engine.shard.shard import Shard
 from tierfold.engine.shard.state import STORE_ID_BYTES, State, open_state
 from tierfold.engine.shard.upkeep.packing import Pack, packed
-from tierfold.engine.shard.upkeep.thread import UpkeepThread
+from tierfold.engine.shard.upkeep.thread import PACE, UpkeepThread
 from tierfold.engine.shard.upkeep.tiering import WasRead
 from tierfold.engine.shard.upkeep.training import Dictionaries
 from tierfold.engine.shard.upkeep.upkeep import Upkeep, UpkeepParts
@@ -72,8 +72,8 @@ class OpenShard:
         self.core = core = Core(self._core_parts(parts, dictionaries), was_read=self._was_read)
         self.upkeep = Upkeep(self._upkeep_parts(parts, dictionaries, core, source))
         self.search = _search(parts, core)
-        self._thread = UpkeepThread(self)
-        self._patient = UpkeepThread(self.upkeep.patient, "tierfold uploads")
+        self._thread = UpkeepThread(self, rest_ms=self._rest_ms)
+        self._patient = UpkeepThread(self.upkeep.patient, "tierfold uploads", rest_ms=self._rest_ms)
         self.upkeep.watch(self._thread, self._patient)
         self._shard = Shard(core, upkeep=self.upkeep, search=self.search, wake=self._thread.wake)
 
@@ -110,6 +110,11 @@ class OpenShard:
         self._patient.stop(_LAST_CALL_S)
         self.upkeep.close()
         self._shard.close()
+
+    def _rest_ms(self, worked_ms: float) -> float:
+        """Return how long upkeep rests: longer while callers wait, shorter while rows pile up."""
+        waiting = len(self._committer) + self._shard.reading
+        return PACE.rest_ms(worked_ms, waiting=waiting, urgency=self.upkeep.urgency)
 
     def _was_read(self, read: Read) -> None:
         self.upkeep.was_read(

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ from tierfold.engine.shard.keys import (
     uploaded_prefix,
 )
 from tierfold.engine.shard.objects import block_object
+from tierfold.engine.shard.together import require_all, together
 from tierfold.engine.shard.view import View
 from tierfold.errors import CorruptError, TierfoldError
 from tierfold.ports import Batch, Family, KeyValues, Objects
@@ -96,16 +97,23 @@ class Blocks:
         Without `from_l4` it raises NotAtHandError where L4 would have to be asked.
         """
         key = (tenant, number)
-        with self._lock:
-            known = self._unpacked.get(key)
-            if known is not None:
-                self._unpacked.move_to_end(key)
-                self._packed.move_to_end(key)
-                return known
-            packed = self._packed.get(key)
-        if packed is not None:
-            return self._unpack(key, packed)
-        return self._load(key, may_wait=from_l4 or self._source is None)
+        held = self._in_memory(key)
+        return held or self._load(key, may_wait=from_l4 or self._source is None)
+
+    def get_many(self, tenant: str, numbers: Iterable[int]) -> dict[int, Found]:
+        """Return those blocks that are there; what lies below memory is read in one go.
+
+        So many at a time as `UNPACKED_KEPT`. Raises what `get` raises, and ObjectStoreError.
+        """
+        found: dict[int, Found] = {}
+        below: list[int] = []
+        for number in numbers:
+            held = self._in_memory((tenant, number))
+            if held is None:
+                below.append(number)
+            else:
+                found[number] = held
+        return found | self._load_many(tenant, below)
 
     def size_of(self, tenant: str, number: int) -> int:
         """Return the bytes a block takes in memory; 0 where it is not there."""
@@ -133,6 +141,52 @@ class Blocks:
         with self._lock:
             for key in list(self._packed):
                 self._forget(key)
+
+    def _in_memory(self, key: BlockId) -> Found | None:
+        with self._lock:
+            known = self._unpacked.get(key)
+            if known is not None:
+                self._unpacked.move_to_end(key)
+                self._packed.move_to_end(key)
+                return known
+            packed = self._packed.get(key)
+        return None if packed is None else self._unpack(key, packed)
+
+    def _load_many(self, tenant: str, numbers: list[int]) -> dict[int, Found]:
+        """Read blocks from the disk in one call, and what L4 alone has side by side."""
+        keys = [block_key(tenant, number) for number in numbers]
+        try:
+            values = self._values.get_many(Family.BLOCK, keys) if len(numbers) > 1 else []
+            hashes = [stub_hash(value) if value is not None else None for value in values]
+        except CorruptError:  # each by itself: the sound ones are served, the damaged mended
+            values = []
+        if not values:
+            each = ((number, self._load((tenant, number), may_wait=True)) for number in numbers)
+            return {number: found for number, found in each if found is not None}
+        fetched = self._from_l4_together(
+            tenant, {at: hashed for at, hashed in zip(numbers, hashes, strict=True) if hashed}
+        )
+        found: dict[int, Found] = {}
+        for number, value in zip(numbers, values, strict=True):
+            tier, packed = ("L4", fetched[number]) if number in fetched else ("L3", value)
+            if packed is not None:
+                found[number] = self._held((tenant, number), packed, tier)
+        return found
+
+    def _from_l4_together(self, tenant: str, hashes: Mapping[int, bytes]) -> dict[int, bytes]:
+        """Return blocks of L4 by number: the first one alone, since it may find L4 away."""
+        if not hashes:
+            return {}
+        calls = [
+            partial(self._from_l4, (tenant, number), hashed) for number, hashed in hashes.items()
+        ]
+        outcomes = [calls[0](), *together(calls[1:])]
+        require_all(outcomes)
+        return {
+            number: outcome
+            for number, outcome in zip(hashes, outcomes, strict=True)
+            if isinstance(outcome, bytes)
+        }
 
     def _unpack(self, key: BlockId, packed: bytes) -> Found:
         found = Found(self._codec_of(key[0]).unpack(packed), "L2", len(packed))

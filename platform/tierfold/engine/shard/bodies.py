@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from tierfold.context.segment import PIECE_BYTES_MAX, Name, joined, pieces_in
-from tierfold.engine.shard.blocks import Blocks, CodecOf, Found
+from tierfold.engine.shard.blocks import UNPACKED_KEPT, Blocks, CodecOf, Found
 from tierfold.engine.shard.keys import Place, block_key, name_prefix, reference_key, stub_hash
 from tierfold.engine.shard.view import Stored
 from tierfold.errors import CorruptError
@@ -134,16 +134,26 @@ class BodyReader:
 
     def _in_blocks(self, blocks: Mapping[int, Sequence[tuple[Name, int]]]) -> dict[Name, bytes]:
         bodies: dict[Name, bytes] = {}
-        for number, entries in blocks.items():
-            found = self._blocks.get(self._tenant, number, from_l4=self._from_l4)
-            found = found or self._put_this_round(number)
-            if found is None:
-                continue
-            self.reading.went_to(found.tier)
-            self.reading.blocks[number] = found.packed_bytes
-            for name, entry in entries:
-                bodies[name] = found.block.entry(entry)
+        numbers = list(blocks)
+        for first in range(0, len(numbers), UNPACKED_KEPT):
+            some = numbers[first : first + UNPACKED_KEPT]
+            found = self._found(some)
+            for number in some:
+                block = found.get(number) or self._put_this_round(number)
+                if block is None:
+                    continue
+                self.reading.went_to(block.tier)
+                self.reading.blocks[number] = block.packed_bytes
+                for name, entry in blocks[number]:
+                    bodies[name] = block.block.entry(entry)
         return bodies
+
+    def _found(self, numbers: Sequence[int]) -> dict[int, Found]:
+        """Return the blocks that are stored, in one go where their tiers may be waited for."""
+        if self._from_l4:
+            return self._blocks.get_many(self._tenant, numbers)
+        each = ((at, self._blocks.get(self._tenant, at, from_l4=False)) for at in numbers)
+        return {at: found for at, found in each if found is not None}
 
     def _put_this_round(self, number: int) -> Found | None:
         """Return a block that is not on the disk yet: upkeep may seal in the round of a change."""

@@ -13,6 +13,7 @@ from tierfold.context.manifest import Change, Head, Shape
 from tierfold.context.segment import Item, Name, Segment
 from tierfold.context.stored import ContextInfo
 from tierfold.errors import TierfoldError
+from tierfold.memory.prefetch import Evidence, SkipReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +192,19 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prefetch:
+    """Bring contexts up to L1, since somebody says they will be asked. Answers Prefetched.
+
+    They are brought up later, behind the requests' back; so nothing is waited for.
+    """
+
+    contexts: tuple[ContextKey, ...]
+    evidence: Evidence
+    tokenizer: str = ""  # of the working sets; "" is that of the last question on a context
+    deadline_ms: float | None = None  # from now; what is not begun by then is left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GetTiers:
     """Answers TiersReport."""
 
@@ -220,6 +234,7 @@ Reading = (
     | ReadHandle
     | ListContexts
     | Search
+    | Prefetch
     | GetTiers
 )
 Upkeep = Audit | Compact
@@ -300,6 +315,23 @@ class NewestItems:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A context that is not brought up."""
+
+    id: str
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prefetched:
+    """What becomes of hints: every context is accepted or skipped."""
+
+    accepted: tuple[str, ...]  # ids of what is brought up, or is up
+    ready: tuple[str, ...] = ()  # those of them that are up already
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """One page of a listing."""
 
@@ -341,6 +373,19 @@ class TierReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassReport:
+    """One job of a shard's upkeep: how far its present run is, what its last whole one took."""
+
+    job: str
+    is_running: bool
+    pieces: int  # done of the present run
+    busy_ms: float  # of the present run, without rests
+    last_pieces: int | None  # of the last whole run: about as many as the present one will have
+    last_busy_ms: float | None
+    ended_ms_ago: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TiersReport:
     """The tiers of one shard, and what waits to move down."""
 
@@ -353,6 +398,7 @@ class TiersReport:
     object_store: str  # URL, "" where there is none
     object_store_problem: str  # why the last try failed, "" where it did not
     upkeep_problem: str = ""  # which jobs failed the last time, and why
+    passes: tuple[PassReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,6 +431,7 @@ Result = (
     | NewestItems
     | ContextInfo
     | Listed
+    | Prefetched
     | Hits
     | TiersReport
     | AuditReport

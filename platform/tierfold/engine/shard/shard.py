@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from threading import get_ident
 from typing import Any, Protocol, get_args
 
 from tierfold.engine.shard.changing import ChangeStep
@@ -97,6 +98,7 @@ class Shard:
         self._search = search
         self._wake = wake
         self._reads = ReadCounts()
+        self._readers: set[int] = set()  # threads that read now
         self._maker = Maker(core.change_parts, core.parts.committer, core.parts.values)
         self._answers: dict[type[Operation], Callable[[Any], Result]] = {
             GetVersion: core.reader.version,
@@ -125,6 +127,11 @@ class Shard:
             else:
                 results += [self._answer(operation) for operation in together]
         return results
+
+    @property
+    def reading(self) -> int:
+        """How many reads are being answered now."""
+        return len(self._readers)
 
     def close(self) -> None:
         """Refuse changes from now on, and return when those that wait are made."""
@@ -158,11 +165,14 @@ class Shard:
     def _answer(self, operation: Operation) -> Result:
         clock, blocks = self._core.parts.clock, self._core.parts.blocks
         began_ms = clock.now_ms()
+        reader = get_ident()
+        self._readers.add(reader)
         try:
             result = self._answers[type(operation)](operation)
         except TierfoldError as error:
             return error
         finally:
+            self._readers.discard(reader)
             blocks.mend(self._core.parts.committer)
         if isinstance(result, Items | NewestItems):
             self._reads.add(result.tier, clock.now_ms() - began_ms)

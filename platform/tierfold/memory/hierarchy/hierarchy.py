@@ -14,13 +14,20 @@ from tierfold.memory.hierarchy.moves import LevelState, Move, Request
 from tierfold.memory.hierarchy.pins import Pin, Pins
 from tierfold.memory.hierarchy.placement import MayLeave, Placement
 from tierfold.memory.hierarchy.ranking import Ranking
-from tierfold.memory.hierarchy.settings import HierarchySettings, LevelSettings, Promotion
+from tierfold.memory.hierarchy.settings import (
+    HierarchySettings,
+    LevelSettings,
+    Promotion,
+    RankSettings,
+)
 from tierfold.memory.hierarchy.shared_order import SharedOrder
 from tierfold.memory.hierarchy.tenants import PerTenant, TenantOf
 from tierfold.memory.hierarchy.write_budget import WriteMeter
 from tierfold.memory.policies import Key, Policy
 
 Build = Callable[[int], Policy]  # a policy for so many bytes
+
+_SECONDS = (Promotion.SECOND_HIT, Promotion.SECOND_READ)
 
 
 class Hierarchy:
@@ -65,8 +72,19 @@ class Hierarchy:
         """The share of contexts seen for the first time that came back, as it was of late."""
         return self._ranking.return_share
 
+    @property
+    def contexts_max(self) -> float:
+        """About how many contexts all levels can hold, by what one use reads; 0 if unknown."""
+        mean_bytes = self._ranking.mean_bytes
+        bytes_max = sum(level.bytes_max for level in self._levels)
+        return bytes_max / mean_bytes if mean_bytes else 0.0
+
     def __len__(self) -> int:
         return len(self._placement)
+
+    def follow(self, ranks: RankSettings) -> None:
+        """Let the shared order go by other settings from now on; nothing moves for it."""
+        self._ranking.follow(ranks)
 
     def place(self, key: Key) -> int:
         """Return the level of a key, or `below`."""
@@ -87,8 +105,9 @@ class Hierarchy:
         if self._is_by_rank:
             self._ranking.note(request.group, request.keys, request.sizes)
         news = request.is_new or (False,) * len(request.keys)
+        top = request.highest
         found = [
-            self._access(key, size, is_new=is_new)
+            self._access(key, size, top, is_new=is_new)
             for key, size, is_new in zip(request.keys, request.sizes, news, strict=True)
         ]
         self._tidy()
@@ -152,6 +171,16 @@ class Hierarchy:
             if self.place(key) < self.below and not self._placement.is_waiting(key):
                 size = self._levels[self.place(key)].size_of(key)
                 self._placement.drop(key, size)
+        self._tidy()
+
+    def lower(self, keys: Sequence[Key], level: int) -> None:
+        """Send keys that lie above a level down to it, such as those that changed; pins end."""
+        for key in keys:
+            self._rejoin(key)
+            if self.place(key) < level and not self._placement.is_waiting(key):
+                size = self._levels[self.place(key)].size_of(key)
+                self._read_once.pop(key, None)
+                self._placement.put(key, size, level)
         self._tidy()
 
     def forget(self, keys: Sequence[Key]) -> None:
@@ -223,14 +252,14 @@ class Hierarchy:
             )
         )
 
-    def _access(self, key: Key, size_bytes: int, *, is_new: bool) -> int:
+    def _access(self, key: Key, size_bytes: int, top: int, *, is_new: bool) -> int:
         found = place = self._placement.place(key)
         if key in self._pins:
             if self._pins.is_pinned(key):
                 return found
             self._rejoin(key)
             place = self._placement.place(key)
-        target = self._rises_to(key, size_bytes, place, is_new=is_new)
+        target = self._rises_to(key, size_bytes, top, place, is_new=is_new)
         if target < place:
             self._put(key, size_bytes, target)
         elif place < self.below:
@@ -239,9 +268,11 @@ class Hierarchy:
             self._dropped.append(key)
         return found
 
-    def _rises_to(self, key: Key, size_bytes: int, place: int, *, is_new: bool) -> int:
+    def _rises_to(self, key: Key, size_bytes: int, top: int, place: int, *, is_new: bool) -> int:
         """Return the level that a read brings a key to: its own, if none above takes it."""
-        for level in range(self._highest(key, place, is_new=is_new), place):
+        if top >= place:
+            return place
+        for level in range(max(top, self._highest(key, place, is_new=is_new)), place):
             if (
                 self._levels[level].admits(key, size_bytes)
                 and (is_new or self._has_room(level, key, size_bytes))
@@ -252,7 +283,7 @@ class Hierarchy:
 
     def _highest(self, key: Key, place: int, *, is_new: bool) -> int:
         """Return the highest level that the gate opens; the second hit is counted per level."""
-        if is_new or self._settings.promotion is not Promotion.SECOND_HIT:
+        if is_new or self._settings.promotion not in _SECONDS:
             return 0
         if place == self.below:
             return self.below - 1
@@ -269,6 +300,8 @@ class Hierarchy:
     def _put(self, key: Key, size_bytes: int, level: int) -> None:
         self._read_once.pop(key, None)
         self._placement.put(key, size_bytes, level)
+        if self._settings.promotion is Promotion.SECOND_READ:
+            self._read_once[key] = level
 
     def _is_lifted(self, key: Key, size_bytes: int, level: int) -> bool:
         """Return whether a key lies below, and there is room for what is read ahead."""

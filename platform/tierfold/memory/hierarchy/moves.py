@@ -15,6 +15,7 @@ class Request:
     sizes: Sequence[int]
     is_new: Sequence[bool] = ()  # which of them are written for the first time; empty: none
     group: Hashable | None = None  # their context; None: each stands for itself
+    highest: int = 0  # the level that it may bring them up to
 
 
 class Move(NamedTuple):

@@ -1,5 +1,8 @@
 """The order over all levels: a context's uses, decayed; its parts share it, the tail goes first.
 
+What counts is a matter of settings, and may change under way: all ranks are of one scale, so what
+was ranked before the change keeps its rank until it is read again.
+
 Lee et al., "LRFU: a spectrum of policies that subsumes the least recently used and least frequently
 used policies", 2001, counted per context instead of per key: what is read together stays together,
 or one slow block makes the whole request slow. Ranks are logarithms of decayed counts: no rank
@@ -19,6 +22,7 @@ _SHARE_FIRST = 0.5  # of newcomers that return, before any did
 _SHARE_MIN = 1e-6
 _SHARE_STEP = 1 / 64  # weight of the newest answer
 _SHARE_OF_SCAN = 0.1  # below it, what newcomers read ages the others less, and less
+_SIZE_STEP = 1 / 1024  # weight of the newest read in the mean size
 
 
 class Newcomers:
@@ -71,6 +75,8 @@ class Ranking:
         self._newcomers = Newcomers(settings.waiting_max)
         self._now = 0.0
         self._read_bytes = 0
+        self._uses = 0
+        self._mean_bytes = 0.0  # of what one use reads
         self.resize(bytes_max)
 
     @property
@@ -78,12 +84,23 @@ class Ranking:
         """The share of newcomers that come back, as it was of late."""
         return self._newcomers.share
 
+    @property
+    def mean_bytes(self) -> float:
+        """What one use reads, as it was of late; 0 before the first."""
+        return self._mean_bytes
+
     def __len__(self) -> int:
         """Return how many keys have a rank."""
         return len(self._ranks)
 
+    def follow(self, settings: RankSettings) -> None:
+        """Rank by other settings from now on; what has a rank keeps it until it is read."""
+        self._settings = settings
+        self.resize(self._bytes_max)
+
     def resize(self, bytes_max: int) -> None:
         """Take another sum of all levels as the measure of time."""
+        self._bytes_max = bytes_max
         self._step = self._settings.kappa / max(bytes_max, 1)
         self._horizon_bytes = int(self._settings.horizon_share * bytes_max)
 
@@ -124,21 +141,35 @@ class Ranking:
     def _use(self, unit: Unit, size_bytes: int) -> tuple[float, float]:
         """Count a use; returns its rank at the request's end, and how fast time passed in it."""
         self._read_bytes += size_bytes
-        newcomers = self._newcomers
-        newcomers.expire(self._read_bytes - self._horizon_bytes)
-        began, pace, before = self._now, self._step, self._units.pop(unit, None)
+        self._newcomers.expire(self._read_bytes - self._horizon_bytes)
+        began, before = self._now, self._units.pop(unit, None)
         if before is None:
-            newcomers.came(unit, self._read_bytes)
-            pace *= min(1.0, newcomers.share / _SHARE_OF_SCAN)
-            self._units[unit] = began
-            rank = began + log2(newcomers.share)
-            if len(self._units) > self._settings.units_max:
-                self._units.popitem(last=False)
+            rank, pace = self._came(unit, began)
         else:
-            newcomers.came_back(unit)
-            rank = self._units[unit] = _sum(before, began)
+            self._newcomers.came_back(unit)
+            uses = self._units[unit] = _sum(before, began)
+            rank, pace = (uses if self._settings.counts_uses else began), self._step
         self._now = began + pace * size_bytes
-        return rank, pace
+        return rank - self._burden(size_bytes), pace
+
+    def _came(self, unit: Unit, began: float) -> tuple[float, float]:
+        """Return rank and pace of the first use of a unit."""
+        self._newcomers.came(unit, self._read_bytes)
+        self._units[unit] = began
+        if len(self._units) > self._settings.units_max:
+            self._units.popitem(last=False)
+        if not self._settings.doubts_newcomers:
+            return began, self._step
+        share = self._newcomers.share
+        return began + log2(share), self._step * min(1.0, share / _SHARE_OF_SCAN)
+
+    def _burden(self, size_bytes: int) -> float:
+        """Return by how much a unit ranks lower for its size; negative for a small one."""
+        size = max(size_bytes, 1)
+        self._uses += 1
+        self._mean_bytes += max(_SIZE_STEP, 1 / self._uses) * (size - self._mean_bytes)
+        weight = self._settings.size_weight
+        return weight * log2(size / self._mean_bytes) if weight else 0.0
 
 
 def _sum(left: float, right: float) -> float:

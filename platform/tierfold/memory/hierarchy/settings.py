@@ -11,6 +11,7 @@ class Promotion(StrEnum):
 
     ALWAYS = "always"
     SECOND_HIT = "second_hit"  # since it came to its level: less is written, the mean is worse
+    SECOND_READ = "second_read"  # the same, but the read that brought it there counts
     WATERMARK = "watermark"  # only into room that is free: nothing is pushed down for it
 
 
@@ -55,6 +56,9 @@ class RankSettings:
     horizon_share: float = 0.5  # of those bytes: whoever is new and comes back within it, returns
     waiting_max: int = 4_096  # newcomers watched for that: in a scan they tell after as many
     units_max: int = 262_144  # contexts, and keys of none, whose uses are remembered
+    counts_uses: bool = True  # else only the last one counts
+    doubts_newcomers: bool = True  # else what is new ranks as what was just read
+    size_weight: float = 0.0  # by which twice the bytes rank lower, in halvings of a use
 
     def __post_init__(self) -> None:
         """Check that each can be computed with."""

@@ -96,5 +96,9 @@ def _document(rule: RetentionRule) -> dict[str, Any]:
     for name in _LIMITS:
         limit = getattr(rule, _TIMES.get(name, name))
         if limit is not None:
-            document[name] = limit / 1000 if name in _TIMES else limit
+            document[name] = _seconds(limit) if name in _TIMES else limit
     return document
+
+
+def _seconds(milliseconds: int) -> float:
+    return milliseconds // 1000 if milliseconds % 1000 == 0 else milliseconds / 1000

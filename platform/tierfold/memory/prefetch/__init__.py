@@ -3,5 +3,17 @@
 from tierfold.memory.prefetch.prefetcher import Batch, Hint, Prefetcher
 from tierfold.memory.prefetch.record import PrefetchFigures
 from tierfold.memory.prefetch.settings import Evidence, PrefetchSettings
+from tierfold.memory.prefetch.waiting import Context, SkipReason, WaitingContexts, Wanted
 
-__all__ = ["Batch", "Evidence", "Hint", "PrefetchFigures", "PrefetchSettings", "Prefetcher"]
+__all__ = [
+    "Batch",
+    "Context",
+    "Evidence",
+    "Hint",
+    "PrefetchFigures",
+    "PrefetchSettings",
+    "Prefetcher",
+    "SkipReason",
+    "WaitingContexts",
+    "Wanted",
+]

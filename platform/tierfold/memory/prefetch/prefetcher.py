@@ -70,6 +70,10 @@ class Prefetcher:
         """Return what each kind of evidence has brought."""
         return {evidence: record.figures() for evidence, record in self._records.items()}
 
+    def unread(self) -> tuple[Key, ...]:
+        """Return what was brought up, or is being, and was not read yet."""
+        return tuple(self._unread)
+
     def plan(self, hint: Hint, place: Place, now_ms: float) -> Batch | None:
         """Return what to fetch now, or None; the owner says when it has ended."""
         record = self._records[hint.evidence]

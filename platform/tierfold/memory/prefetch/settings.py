@@ -11,7 +11,7 @@ class Evidence(StrEnum):
 
     SESSION_OPENED = "session_opened"
     TOOL_CALL_PENDING = "tool_call_pending"
-    ASKED_FOR = "asked_for"  # by the verb `prefetch`
+    ASKED_FOR = "asked"  # by the verb `prefetch`
     FIRST_BLOCK = "first_block"  # of a request, so the rest of its context comes next
 
 

@@ -131,12 +131,12 @@ def test_a_backup_that_was_broken_off_is_not_there_and_nothing_of_it_is_lost(
     for _ in range(steps):
         next(making)
     making.close()
-    arrived = set(bench.keys("/data/"))
+    arrived = set(bench.object_keys("/data/"))
 
     assert list(backup.listed(bench.world)) == []
-    assert bench.keys("/claims/") == []
+    assert bench.object_keys("/claims/") == []
     report = bench.back_up()
-    put = [*(set(bench.keys("/data/")) - arrived), *bench.keys("/manifests/")]
+    put = [*(set(bench.object_keys("/data/")) - arrived), *bench.object_keys("/manifests/")]
     assert report.new_bytes == sum(len(bench.objects.get(each) or b"") for each in put)
     assert bench.verify(report.backup.id).damaged == ()
 
@@ -259,7 +259,7 @@ def test_damaged_items_are_named_too() -> None:
     values = MemoryKeyValues()
     bench = filled(Bench(values=[values]), 3)
     name = message("row 1 1").segment.name
-    row = next(k for k, _ in values.scan(Family.BODY, b"") if name in k)
+    row = next(k for k, _ in values.scan(Family.BODY, b"") if bytes(name) in k)
     values.damage(Family.BODY, row)
     report = Bench(bench.objects, [values], wall=bench.wall).back_up()
 
@@ -270,7 +270,7 @@ def test_damaged_items_are_named_too() -> None:
 def test_a_pack_that_went_missing_is_put_again(bench: Bench) -> None:
     """What the backup before says is there is looked for."""
     filled(bench).back_up()
-    bench.objects.delete(bench.keys("/data/"))
+    bench.objects.delete(bench.object_keys("/data/"))
     report = bench.back_up()
 
     assert (report.new_packs, report.read_bytes) == (1, report.backup.size_bytes)
@@ -282,7 +282,7 @@ def test_a_full_backup_mends_what_is_damaged() -> None:
     objects = MemoryObjects()
     bench = filled(Bench(objects))
     first = bench.back_up()
-    for each in bench.keys("/data/"):
+    for each in bench.object_keys("/data/"):
         data = objects.get(each)
         assert data is not None
         objects.delete([each])
@@ -299,7 +299,7 @@ def test_a_damaged_backup_before_is_passed_over() -> None:
     """The one before that is as good, and none is too."""
     bench = filled(Bench())
     first, second = bench.back_up(), bench.back_up()
-    (manifest,) = bench.keys(second.backup.id)
+    (manifest,) = bench.object_keys(second.backup.id)
     bench.objects.delete([manifest])
     bench.objects.put_new(manifest, b"garbage")
     third = bench.back_up()
@@ -328,11 +328,11 @@ def test_a_backup_is_not_begun_while_one_is_deleted(bench: Bench) -> None:
     claim.begin(bench.world.new_id())
     with pytest.raises(BackupBusyError, match="being deleted"):
         bench.back_up()
-    assert len(bench.keys("/claims/")) == 1
+    assert len(bench.object_keys("/claims/")) == 1
 
     bench.wall.ms += CLAIM_MS  # it was killed
     assert bench.back_up().backup.contexts == 0
-    assert bench.keys("/claims/") == []
+    assert bench.object_keys("/claims/") == []
 
 
 def test_a_backup_that_slept_for_too_long_gives_up(bench: Bench) -> None:
@@ -350,10 +350,10 @@ def test_a_long_backup_renews_its_claim(bench: Bench) -> None:
     making = backup.create(filled(bench).world)
     claims = set()
     for _ in slowly(bench, making):
-        claims |= set(bench.keys("/claims/"))
+        claims |= set(bench.object_keys("/claims/"))
 
     assert len(claims) > 1
-    assert bench.keys("/claims/") == []
+    assert bench.object_keys("/claims/") == []
     assert len(list(backup.listed(bench.world))) == 1
 
 

@@ -32,7 +32,7 @@ def test_what_others_need_stays_whatever_goes_first(order: tuple[int, ...]) -> N
         assert report.kept_because == ""
         assert [info.id for info in backup.listed(bench.world)] == left
         assert all(bench.verify(id_).damaged == () for id_ in left)
-    assert bench.keys() == []
+    assert bench.object_keys() == []
     with pytest.raises(UnknownBackupError):
         backup.delete(bench.world, ids[0])
 
@@ -47,7 +47,7 @@ def test_what_a_broken_off_backup_left_goes_with_the_next_deletion() -> None:
     for id_ in ids:
         backup.delete(bench.world, id_)
 
-    assert bench.keys() == []
+    assert bench.object_keys() == []
 
 
 def test_beside_a_backup_in_the_making_objects_are_left() -> None:
@@ -55,12 +55,12 @@ def test_beside_a_backup_in_the_making_objects_are_left() -> None:
     bench, ids = filled()
     claim = Claim(bench.objects, TENANT, "create", bench.wall)
     claim.begin(bench.world.new_id())
-    before = bench.keys("/data/")
+    before = bench.object_keys("/data/")
     report = backup.delete(bench.world, ids[2])
 
     assert report.removed == 0
     assert "is being made" in report.kept_because
-    assert bench.keys("/data/") == before
+    assert bench.object_keys("/data/") == before
     bench.wall.ms += CLAIM_MS  # it was killed
     assert backup.delete(bench.world, ids[1]).removed > 0
     assert bench.verify(ids[0]).damaged == ()
@@ -69,7 +69,7 @@ def test_beside_a_backup_in_the_making_objects_are_left() -> None:
 def test_while_another_backup_is_damaged_objects_are_left() -> None:
     """Nobody can tell what it needs; it can itself be deleted."""
     bench, ids = filled()
-    (manifest,) = bench.keys(ids[1])
+    (manifest,) = bench.object_keys(ids[1])
     data = bench.objects.get(manifest)
     assert data is not None
     bench.objects.delete([manifest])
@@ -97,7 +97,7 @@ def test_a_long_deletion_looks_for_backups_again(monkeypatch: pytest.MonkeyPatch
             claim.begin(bench.world.new_id())
 
     monkeypatch.setattr(objects, "delete", slow)
-    for id_ in ids[:2]:
-        report = backup.delete(bench.world, id_)
+    backup.delete(bench.world, ids[0])
+    report = backup.delete(bench.world, ids[1])
     assert "is being made" in report.kept_because
     assert bench.verify(ids[2]).damaged == ()

@@ -76,7 +76,7 @@ class BackupMachine(RuleBasedStateMachine):
     def every_backup_is_whole(self) -> None:
         listed = [info.id for info in backup.listed(self.bench.world)]
         assert listed == sorted(self.made)
-        assert self.bench.keys("/claims/") == []
+        assert self.bench.object_keys("/claims/") == []
 
     def teardown(self) -> None:
         for id_, wanted in self.made.items():

@@ -177,7 +177,7 @@ def test_a_disk_that_fills_up_leaves_whole_contexts() -> None:
     """What is restored stays; the rest is said with the disk's own error."""
     bench = Bench()
     for at in range(8):
-        bench.create(f"c{at}", "x" * 400)
+        bench.create(f"c{at}", f"{at}" * 400)
     report = bench.back_up()
     disk = FaultyKeyValues(MemoryKeyValues(), room_bytes=2500)
     found = Bench(bench.objects, [disk])
@@ -254,7 +254,7 @@ def test_what_this_store_cannot_hold_is_named(
 
     def limited(self: Any, key: Any, *rest: Any, **named: Any) -> Any:
         if key.id == "chat":
-            raise TooLarge
+            raise TooManyError
         return (yield from restore(self, key, *rest, **named))
 
     monkeypatch.setattr(type(found.verbs), "restore", limited)
@@ -264,14 +264,14 @@ def test_what_this_store_cannot_hold_is_named(
     assert [(each.context, each.problem) for each in result.damaged] == [("chat", "too many rows")]
 
 
-class TooLarge(InvalidInputError):
+class TooManyError(InvalidInputError):
     def __init__(self) -> None:
         super().__init__("too many rows")
 
 
 def test_errors_of_backups_travel_between_processes() -> None:
     """What they carry comes along."""
-    import pickle  # noqa: PLC0415, S403  # our own bytes
+    import pickle  # noqa: PLC0415  # one test's own
 
     errors: list[TierfoldError] = [
         UnknownBackupError("b", tenant="t"),

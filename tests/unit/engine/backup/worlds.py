@@ -156,7 +156,7 @@ class Bench:
         except CorruptError:
             return True
 
-    def keys(self, part: str = "") -> list[str]:
+    def object_keys(self, part: str = "") -> list[str]:
         return [key for key in self.objects.keys("") if part in key]
 
 

@@ -31,7 +31,12 @@ def context(
     about: About = NO_ABOUT,
     **fields: Any,
 ) -> Candidate:
-    defaults = {"tenant": "acme", "version": 1, "shape": "messages", "size_bytes": 10}
+    defaults: dict[str, Any] = {
+        "tenant": "acme",
+        "version": 1,
+        "shape": "messages",
+        "size_bytes": 10,
+    }
     return Candidate(
         id=id,
         created_ms=NOW_MS - max(age_ms, idle_ms),

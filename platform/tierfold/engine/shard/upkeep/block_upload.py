@@ -18,9 +18,9 @@ from tierfold.engine.shard.keys import (
     uploaded_prefix,
 )
 from tierfold.engine.shard.objects import block_object, dictionary_object
+from tierfold.engine.shard.together import require_all, together
 from tierfold.engine.shard.upkeep.bodies import StoredBodies
 from tierfold.engine.shard.upkeep.steps import Commits
-from tierfold.engine.shard.upkeep.together import require_all, together
 from tierfold.engine.shard.view import Stored
 from tierfold.errors import CorruptError, ObjectStoreError
 from tierfold.ports import Batch, Family, KeyValues

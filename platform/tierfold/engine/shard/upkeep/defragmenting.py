@@ -1,7 +1,8 @@
 """Defragmentation: blocks that hold more garbage than content are written anew or dropped."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tierfold.compression.lossless import BLOCK_BYTES, Block
@@ -20,14 +21,18 @@ from tierfold.engine.shard.upkeep.moving import Body, Mover
 from tierfold.engine.shard.upkeep.packing import Pack, PackJob
 from tierfold.engine.shard.upkeep.sweeping import sound, sweep, tenants
 from tierfold.engine.shard.upkeep.training import Dictionaries
-from tierfold.errors import CorruptError, ObjectStoreError
-from tierfold.ports import Family, KeyValues
+from tierfold.errors import CorruptError, ObjectStoreError, StorageFullError
+from tierfold.ports import Batch, Family, KeyValues
 
 LIVE_MIN = 0.5  # share of a block's bytes that is still needed; below it the block is rewritten
 FULL_MIN = 0.5  # of BLOCK_BYTES: a smaller block is joined with others like it
 WINDOW_BLOCKS = 16_384  # looked at in one walk over the references: 2 MB of marks
 BLOCKS_REMEMBERED = 65_536  # found good: 8 MB
 
+DEFRAGMENTED_KEY = b"defragmented"  # in `meta`: the block behind which a run goes on
+
+_REFERENCES_AT_ONCE = 4096  # 5 ms
+_BLOCKS_AT_ONCE = 16  # likewise
 _SMALL_MIN = 2  # blocks that are too small: one alone cannot be joined
 
 
@@ -73,19 +78,50 @@ class Defragmenter:
         self._kept: OrderedDict[tuple[str, int], int] = OrderedDict()  # live entries of good blocks
 
     def one_pass(self) -> Iterator[Defragmented]:
-        """Look at every block once, a tenant and a window of numbers at a time."""
+        """Look at every block once, a tenant and a window of numbers at a time.
+
+        Goes on behind the last full window, where a run before it did not come to its end.
+        """
+        begun, behind = self._cursor()
         for tenant in tenants(self._values, Family.BLOCK):
-            after = -1
+            prefix = tenant_prefix(tenant)
+            if prefix < begun:
+                continue
+            after = behind if prefix == begun else -1
             while (window := self._window(tenant, after)) is not None:
                 yield from self._look(tenant, window)
                 after = window[-1]
+                if len(window) == WINDOW_BLOCKS:
+                    self._note(block_key(tenant, after))
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Look at every block the next time."""
+        if self._values.get(Family.META, DEFRAGMENTED_KEY) is not None:
+            self._note(None)
+
+    def _cursor(self) -> tuple[bytes, int]:
+        """Return the tenant's prefix and the block behind which to go on."""
+        noted = self._values.get(Family.META, DEFRAGMENTED_KEY)
+        if noted is None:
+            return b"", -1
+        return noted[:-NUMBER_BYTES], int.from_bytes(noted[-NUMBER_BYTES:], "big")
+
+    def _note(self, cursor: bytes | None) -> None:
+        batch = Batch()
+        if cursor is None:
+            batch.delete(Family.META, DEFRAGMENTED_KEY)
+        else:
+            batch.put(Family.META, DEFRAGMENTED_KEY, cursor)
+        with suppress(StorageFullError):  # then a restart begins anew
+            self._values.write(batch, durable=False)
 
     def rewrite(self, tenant: str, number: int) -> bool:
         """Write one block anew, as when it was packed in a hurry; returns whether it is gone."""
         block = self._sound(tenant, number)
         if block is None:
             return False
-        live = self._live(tenant, (number,)).get(number, 0)
+        live = _exhausted(self._live(tenant, (number,))).get(number, 0)
         return self._rewrite(tenant, [_Candidate(number, block, live)]).rewritten > 0
 
     def _window(self, tenant: str, after: int) -> Sequence[int] | None:
@@ -99,24 +135,31 @@ class Defragmenter:
         ]
         return numbers or None
 
-    def _live(self, tenant: str, window: Sequence[int]) -> dict[int, int]:
-        """Return which entries of these blocks are referred to, a bit each.
+    def _live(
+        self, tenant: str, window: Sequence[int]
+    ) -> Generator[Defragmented, None, dict[int, int]]:
+        """Return which entries of these blocks are referred to, a bit each; pauses now and then.
 
         A damaged reference is passed over: a block it may lead to is not dropped either.
         """
         first, last = window[0], window[-1]
         live: dict[int, int] = {}
-        for _, value in sound(self._values, Family.REFERENCE, tenant_prefix(tenant)):
+        references = sound(self._values, Family.REFERENCE, tenant_prefix(tenant))
+        for at, (_, value) in enumerate(references, start=1):
+            if at % _REFERENCES_AT_ONCE == 0:
+                yield Defragmented()
             place = Place.decode(value)
             if place.block is not None and first <= place.block <= last:
                 live[place.block] = live.get(place.block, 0) | 1 << place.entry
         return live
 
     def _look(self, tenant: str, window: Sequence[int]) -> Iterator[Defragmented]:
-        live = self._live(tenant, window)
+        live = yield from self._live(tenant, window)
         batch: list[_Candidate] = []
         size_bytes = 0
-        for number in window:
+        for at, number in enumerate(window, start=1):
+            if at % _BLOCKS_AT_ONCE == 0:
+                yield Defragmented()
             candidate = self._candidate(tenant, number, live.get(number, 0))
             if candidate is None:
                 continue
@@ -200,6 +243,16 @@ class Defragmenter:
             return self._mover.drop(tenant, candidate.number, _names(candidate.block))
         except CorruptError:
             return False  # a reference is damaged, and may lead here
+
+
+def _exhausted(work: Generator[Defragmented, None, dict[int, int]]) -> dict[int, int]:
+    """Return what work comes to, without pauses."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as ended:
+            live: dict[int, int] = ended.value
+            return live
 
 
 def _names(block: Block) -> list[Name]:

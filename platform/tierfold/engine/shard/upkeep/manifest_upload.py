@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tierfold.engine.shard.objects import manifest_object, manifests_folder, split_manifest
-from tierfold.engine.shard.upkeep.together import together
+from tierfold.engine.shard.together import together
 from tierfold.errors import ObjectStoreError
 from tierfold.ports import Objects
 

@@ -7,6 +7,7 @@ expire, rows are sealed and deletions give space back as before.
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
+from tierfold.engine.shard.operations import PassReport
 from tierfold.engine.shard.upkeep.backoff import Backoff
 from tierfold.engine.shard.upkeep.counting import waiting_blocks, waiting_contexts
 from tierfold.engine.shard.upkeep.retaining import Left
@@ -80,6 +81,10 @@ class PatientUpkeep:
     def problems(self) -> Mapping[str, str]:
         """Why the last run of a job failed, by job."""
         return dict(self._rota.problems)
+
+    def reports(self) -> Iterator[PassReport]:
+        """Yield how far each job is, and what its last whole run took."""
+        return self._rota.reports()
 
     def _jobs(self) -> Iterator[Job]:
         if self._uploader is not None:

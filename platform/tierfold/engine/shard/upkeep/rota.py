@@ -4,11 +4,21 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tierfold.engine.shard.operations import PassReport
 from tierfold.engine.shard.upkeep.unforeseen import described, is_to_survive, pause_ms
 from tierfold.errors import CorruptError, TierfoldError
 from tierfold.ports import Clock
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A run that came to its end."""
+
+    pieces: int
+    busy_ms: float  # without the rests between its pieces
+    ended_ms: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,6 +35,8 @@ class Job:
     running: Iterator[object] | None = None
     busy_ms: float = 0.0  # of the present run
     surprises: int = 0  # runs in a row that ended in an error nobody foresaw
+    pieces: int = 0  # of the present run
+    whole: Pass | None = None  # the last run that came to its end
 
 
 class Rota:
@@ -46,11 +58,26 @@ class Rota:
                 self._piece(job)
         return bool(self._active())
 
+    def reports(self) -> Iterator[PassReport]:
+        """Yield how far each job is, and what its last whole run took."""
+        now_ms = self._clock.now_ms()
+        for job in self._jobs:
+            whole = job.whole
+            yield PassReport(
+                job=job.name,
+                is_running=job.running is not None,
+                pieces=job.pieces,
+                busy_ms=job.busy_ms,
+                last_pieces=None if whole is None else whole.pieces,
+                last_busy_ms=None if whole is None else whole.busy_ms,
+                ended_ms_ago=None if whole is None else now_ms - whole.ended_ms,
+            )
+
     def abandon(self) -> None:
         """Stop what is half done; it begins anew at its next time."""
         for job in self._jobs:
             if job.running is not None:
-                job.running = None
+                job.running, job.pieces = None, 0
                 job.due_ms = self._clock.now_ms() + job.every_ms
 
     def _active(self) -> list[Job]:
@@ -65,11 +92,17 @@ class Rota:
         began_ms = self._clock.now_ms()
         self._do(job)
         job.busy_ms += self._clock.now_ms() - began_ms
+        job.pieces += 1
         if job.running is None:
+            if job.name not in self.problems:
+                job.whole = Pass(
+                    pieces=job.pieces, busy_ms=job.busy_ms, ended_ms=self._clock.now_ms()
+                )
             rest_ms = max(
                 job.every_ms, job.busy_ms * (1 / job.share_max - 1), pause_ms(job.surprises)
             )
-            job.due_ms, job.busy_ms = self._clock.now_ms() + rest_ms, 0.0
+            job.due_ms = self._clock.now_ms() + rest_ms
+            job.busy_ms, job.pieces = 0.0, 0
 
     def _do(self, job: Job) -> None:
         try:

@@ -2,14 +2,17 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 from tierfold.engine.shard.upkeep.unforeseen import described, is_to_survive, pause_ms
 from tierfold.errors import ShardUnavailableError
+from tierfold.memory.lifecycle.maintenance import Pace
 
 STEP_MS = 20.0  # at a time, then others may have the processor
-REST_S = 0.04  # between steps: callers that wait for their appends come first
 IDLE_S = 0.25
+PACE = Pace()
 
 _log = logging.getLogger(__name__)
 
@@ -22,11 +25,23 @@ class Steps(Protocol):
         ...
 
 
+def _rest_ms(worked_ms: float) -> float:
+    return PACE.rest_ms(worked_ms, waiting=0, urgency=0.0)
+
+
 class UpkeepThread:
     """Runs upkeep until it is stopped; whatever goes wrong, it tries again, later and later."""
 
-    def __init__(self, upkeep: Steps, name: str = "tierfold upkeep") -> None:
+    def __init__(
+        self,
+        upkeep: Steps,
+        name: str = "tierfold upkeep",
+        *,
+        rest_ms: Callable[[float], float] = _rest_ms,
+    ) -> None:
+        """Take the work; `rest_ms` says how long to rest after a step that took so long."""
         self._upkeep = upkeep
+        self._rest_ms = rest_ms
         self._stops = threading.Event()
         self._wakes = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -61,8 +76,10 @@ class UpkeepThread:
 
     def _run(self) -> None:
         while not self._stops.is_set():
+            began_s = time.monotonic()
             if self._step():
-                self._stops.wait(REST_S)
+                worked_ms = 1000 * (time.monotonic() - began_s)
+                self._stops.wait(self._rest_ms(worked_ms) / 1000)
             elif self._failures_in_row:
                 self._stops.wait(pause_ms(self._failures_in_row) / 1000)
             else:

@@ -23,6 +23,7 @@ from tierfold.engine.working import Build, Builder, SharedFolder
 from tierfold.errors import TierfoldError, UnknownContextError
 from tierfold.memory import Level, Move, MoveKind, Tiers, Touch
 from tierfold.memory.order import Key
+from tierfold.memory.prefetch import Evidence
 from tierfold.ports import Family, KeyValues, WallClock
 
 READS_WAITING_MAX = 16_384  # beyond them reads are forgotten: they only say what is in use
@@ -85,6 +86,7 @@ class Tiering:
         self._reads: deque[WasRead] = deque(maxlen=READS_WAITING_MAX)
         self._changes: deque[Key] = deque(maxlen=READS_WAITING_MAX)
         self._deletions: deque[Key] = deque(maxlen=READS_WAITING_MAX)
+        self._hints: deque[Key] = deque(maxlen=READS_WAITING_MAX)
         self._held: dict[Key, set[int]] = {}  # blocks in L2 by context
         self._tokenizers: dict[Key, Tokenizer] = {}
         self._mapped: dict[Key, set[int]] = {}  # blocks that contexts in L1 were built from
@@ -104,9 +106,33 @@ class Tiering:
             self._folder.remove(key[1])
         self._deletions.append(key)
 
+    def hint(self, keys: Sequence[Key], evidence: Evidence) -> None:
+        """Note that contexts will be read soon: where they lie above, they keep their place."""
+        assert evidence is not Evidence.FIRST_BLOCK, "a read brings up what it reads"
+        self._hints.extend(keys)
+
+    def bring_up(self, key: Key, tokenizer: Tokenizer) -> None:
+        """Make a working set before anybody asks for it; for the thread that works here.
+
+        A large one waits for its turn; not where questions would wait behind too many.
+        """
+        try:
+            pinned_until_ms = self._contexts.info(*key).head.pinned_until_ms
+        except TierfoldError:  # gone, or damaged and named by whoever reads it
+            return
+        self._tokenizers[key] = tokenizer
+        touch = Touch(key=key, size_bytes=0, pinned_until_ms=pinned_until_ms, may_rise=False)
+        self._tiers.touch(touch)
+        if len(self._wanted) < WANTED_MAX // 2:
+            self._promote(key)
+
+    def is_making(self, key: Key) -> bool:
+        """Whether a large context's working set is being made, or waits for that."""
+        return key in self._wanted or key == self._building
+
     def has_news(self) -> bool:
         """Whether there is anything to decide."""
-        return bool(self._reads or self._changes or self._deletions)
+        return bool(self._reads or self._changes or self._deletions or self._hints)
 
     def one_pass(self) -> Iterator[None]:
         """Take in the news and carry out what is decided; pauses after every move."""
@@ -178,6 +204,8 @@ class Tiering:
                 self._tiers.demoted(key, 0)
         while self._reads:
             self._take_in_read(self._reads.popleft())
+        while self._hints:
+            self._tiers.keep(self._hints.popleft())
         while self._deletions:
             key = self._deletions.popleft()
             self._unfit.pop(key, None)

@@ -31,6 +31,7 @@ SEAL_EVERY_MS = 250.0
 TIERS_EVERY_MS = 250.0
 DEFRAGMENT_EVERY_MS = 60_000.0
 MAKE_ROOM_EVERY_MS = 2_000.0
+URGENT_BLOCKS = 64  # of rows that are not sealed: 4 MB
 
 _PASSES_MAX = 4  # of defragmentation in one compaction: each leaves less than the one before
 
@@ -122,6 +123,7 @@ class Upkeep:
         """Seal and defragment everything, bring L4 up to date if it answers, give space back."""
         with self._working:
             self._rota.abandon()
+            self._defragmenter.begin_anew()
             exhaust(self._reap())
             exhaust(self._sealer.seal_all())
             for _ in range(_PASSES_MAX):
@@ -156,6 +158,7 @@ class Upkeep:
             object_store="" if parts.source is None else parts.source.objects.url,
             object_store_problem=self.patient.l4_problem,
             upkeep_problem=self._problem(),
+            passes=(*self._rota.reports(), *self.patient.reports()),
         )
 
     def _problem(self) -> str:
@@ -168,6 +171,11 @@ class Upkeep:
         """Why the last run of a job failed, by job."""
         threads = {each.name: each.problem for each in self._threads if each.problem}
         return {**self._rota.problems, **self.patient.problems, **threads}
+
+    @property
+    def urgency(self) -> float:
+        """How far rows that wait to be sealed have piled up: 0 none, 1 so many that all hurries."""
+        return self._open_rows.size_bytes / (URGENT_BLOCKS * self._parts.settings.tiers.seal_bytes)
 
     def watch(self, *threads: UpkeepThread) -> None:
         """Report the problems of the threads that work here, too."""

@@ -13,6 +13,7 @@ from itertools import islice
 from tierfold.context.manifest import Head
 from tierfold.engine.shard.blocks import ObjectSource
 from tierfold.engine.shard.keys import head_key, outbox_context_key, split_outbox
+from tierfold.engine.shard.together import require_all
 from tierfold.engine.shard.upkeep.archived import ArchivedManifest
 from tierfold.engine.shard.upkeep.block_upload import BlockUpload
 from tierfold.engine.shard.upkeep.bodies import StoredBodies
@@ -21,7 +22,6 @@ from tierfold.engine.shard.upkeep.manifests import Manifests, Needs
 from tierfold.engine.shard.upkeep.sealing import Sealer
 from tierfold.engine.shard.upkeep.steps import Commits
 from tierfold.engine.shard.upkeep.sweeping import sweep
-from tierfold.engine.shard.upkeep.together import require_all
 from tierfold.engine.shard.view import Stored
 from tierfold.errors import CorruptError
 from tierfold.ports import Batch, Family, KeyValues

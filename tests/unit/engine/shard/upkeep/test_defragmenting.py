@@ -4,14 +4,42 @@ from pathlib import Path
 import pytest
 
 from tests.unit.engine.shard.upkeep.worlds import TENANT, World, message
+from tierfold.compression.lossless import Block
 from tierfold.context.identity import ContextKey
 from tierfold.engine.shard.keys import block_key, reference_key
+from tierfold.engine.shard.upkeep import defragmenting
+from tierfold.engine.shard.upkeep.bodies import StoredBodies
+from tierfold.engine.shard.upkeep.defragmenting import DEFRAGMENTED_KEY, Defragmenter
+from tierfold.engine.shard.upkeep.moving import Mover
+from tierfold.engine.shard.upkeep.packing import packed
 from tierfold.ports import Family
 from tierfold.storage.memory import MemoryKeyValues
 from tierfold.storage.rocks import RocksKeyValues
 
 DICE = random.Random(5)
 LONG = [message(f"{n} " + DICE.randbytes(2000).hex()) for n in range(40)]
+
+
+class WatchedBodies(StoredBodies):
+    """Notes which blocks are looked at."""
+
+    looked: list[int]
+
+    def unpacked(self, tenant: str, number: int) -> Block | None:
+        self.looked.append(number)
+        return super().unpacked(tenant, number)
+
+
+def defragmenter(world: World, looked: list[int]) -> Defragmenter:
+    bodies = WatchedBodies(world.values, world.dictionaries.codec_of, source=None)
+    bodies.looked = looked
+    return Defragmenter(
+        values=world.values,
+        bodies=bodies,
+        mover=Mover(world.commits, has_l4=False, dropped=world.blocks.evict),
+        dictionaries=world.dictionaries,
+        pack=packed,
+    )
 
 
 def defragmented(world: World) -> None:
@@ -133,3 +161,28 @@ def test_compaction_gives_the_disk_back(tmp_path: Path) -> None:
     assert world.read("b") == [each.segment.body for each in LONG[::10]]
     assert world.audit() == []
     values.close()
+
+
+def test_a_long_pass_goes_on_where_it_was_when_the_shard_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a restart it begins behind the last full window; what is whole begins at the front."""
+    monkeypatch.setattr(defragmenting, "WINDOW_BLOCKS", 2)
+    monkeypatch.setattr(defragmenting, "_BLOCKS_AT_ONCE", 1)
+    world = World(objects=None)
+    world.put("a", LONG)
+    world.sealed()
+    blocks = world.count(Family.BLOCK)
+    assert blocks >= 3
+    looked: list[int] = []
+    first = defragmenter(world, looked)
+    work = first.one_pass()
+    while world.values.get(Family.META, DEFRAGMENTED_KEY) is None:
+        next(work)
+    again: list[int] = []
+    list(defragmenter(world, again).one_pass())
+    whole: list[int] = []
+    list(defragmenter(world, whole).one_pass())
+
+    assert again == sorted(set(range(blocks)) - set(looked[:2]))
+    assert whole == list(range(blocks))

@@ -190,7 +190,7 @@ def test_one_context_that_cannot_be_judged_holds_up_no_other() -> None:
     assert head.about is not None
     batch = Batch()
     for key, _ in world.values.scan(Family.BODY, b""):
-        if head.about in key:
+        if key.find(head.about) >= 0:
             batch.delete(Family.BODY, key)
     batch.put(Family.HEAD, head_key(TENANT, ContextKey(TENANT, "c").digest), b"\x01torn")
     world.values.write(batch)

@@ -1,8 +1,11 @@
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.engine.shard.upkeep.worlds import World, message
 from tierfold.config import TierSettings
@@ -12,7 +15,7 @@ from tierfold.engine.shard.upkeep.backoff import FIRST_MS, LONGEST_MS, Backoff
 from tierfold.engine.shard.upkeep.open_rows import OpenRows
 from tierfold.engine.shard.upkeep.rota import Job, Rota
 from tierfold.engine.shard.upkeep.thread import UpkeepThread
-from tierfold.errors import CorruptError, OverloadError, ShardUnavailableError
+from tierfold.errors import CorruptError, OverloadError, SetupError, ShardUnavailableError
 from tierfold.ports import Family
 
 
@@ -265,14 +268,73 @@ class Endless:
         return True
 
 
-def test_the_thread_rests_between_steps_and_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_thread_rests_between_steps_and_stops_at_once() -> None:
     """However much there is to do, callers get the processor in between."""
-    monkeypatch.setattr(upkeep_thread, "REST_S", 60.0)
     endless = Endless()
-    thread = UpkeepThread(endless)
+    thread = UpkeepThread(endless, rest_ms=lambda worked_ms: 60_000 + worked_ms)
     thread.start()
     thread.wake()
     time.sleep(0.02)
     thread.stop()
 
     assert endless.steps <= 1
+
+
+@given(
+    costs_ms=st.lists(st.lists(st.integers(0, 50), min_size=1, max_size=6), min_size=1, max_size=6),
+    budgets_ms=st.lists(st.integers(1, 30), min_size=8, max_size=12),
+)
+def test_no_job_starves_whatever_the_others_take(
+    costs_ms: list[list[int]], budgets_ms: list[int]
+) -> None:
+    """Every job that is due gets a piece in every step, however little time there is."""
+    clock = FakeClock()
+    done = [0] * len(costs_ms)
+
+    def work(job: int) -> Iterator[None]:
+        while True:
+            for cost_ms in costs_ms[job]:
+                clock.advance(cost_ms or 1)
+                done[job] += 1
+                yield
+
+    jobs = [
+        Job(name=str(job), start=partial(work, job), every_ms=5) for job in range(len(costs_ms))
+    ]
+    rota = Rota(clock, jobs)
+    for steps, budget_ms in enumerate(budgets_ms, start=1):
+        assert rota.step(budget_ms)
+        assert min(done) >= steps
+        assert max(done) - min(done) <= 0
+
+
+def test_a_report_says_how_far_a_job_is_and_what_its_last_whole_run_took() -> None:
+    """Rests between pieces do not count; a run that failed is no whole one."""
+    clock = FakeClock()
+    fails: list[int] = []
+
+    def work() -> Iterator[None]:
+        for _ in range(3):
+            clock.advance(10)
+            yield
+            if fails:
+                raise SetupError(problem)
+
+    problem = "no"
+    rota = Rota(clock, [Job(name="x", start=work, every_ms=100)])
+    rota.step(10)
+    (report,) = rota.reports()
+    assert (report.is_running, report.pieces, report.busy_ms) == (True, 1, 10)
+    assert report.last_busy_ms is None
+    clock.advance(1000)
+    rota.step(1000)
+    clock.advance(50)
+    (report,) = rota.reports()
+    assert (report.is_running, report.pieces, report.last_pieces) == (False, 0, 4)
+    assert (report.last_busy_ms, report.ended_ms_ago) == (30, 50)
+    fails.append(1)
+    clock.advance(50)
+    rota.step(1000)
+    (report,) = rota.reports()
+
+    assert (report.last_pieces, report.last_busy_ms) == (4, 30)

@@ -14,8 +14,8 @@ from tierfold.engine.shard.objects import (
     tenant_folder,
     tenant_of,
 )
+from tierfold.engine.shard.together import CALLS_AT_ONCE
 from tierfold.engine.shard.upkeep.archived import ArchivedManifest
-from tierfold.engine.shard.upkeep.together import CALLS_AT_ONCE
 from tierfold.errors import ObjectStoreError, SetupError
 from tierfold.ports import Batch, Family
 from tierfold.storage.faults import FaultyObjects

@@ -30,11 +30,11 @@ from tierfold.engine.shard.objects import (
     manifests_folder,
     split_manifest,
 )
+from tierfold.engine.shard.together import require_all, together
 from tierfold.engine.shard.upkeep.archived import ArchivedManifest
 from tierfold.engine.shard.upkeep.audit.findings import FindingKind, Findings
 from tierfold.engine.shard.upkeep.steps import Commits
 from tierfold.engine.shard.upkeep.sweeping import sound
-from tierfold.engine.shard.upkeep.together import require_all, together
 from tierfold.errors import CorruptError, FormatTooNewError, ObjectStoreError
 from tierfold.ports import Family, KeyValues
 
