@@ -23,6 +23,7 @@ from tierfold.wire.contexts import (
     PatchContextModel,
     PutItemsModel,
 )
+from tierfold.wire.prefetch import PrefetchContextModel, PrefetchModel
 from tierfold.wire.process import QuestionModel
 from tierfold.wire.search import SearchModel
 
@@ -201,6 +202,7 @@ def _raw_models() -> dict[str, Any]:
         *(ProcessModel, CompressModel, ProblemModel, OpenAIErrorModel),
         *(CreateContextModel, AppendItemsModel, PutItemsModel, PatchContextModel),
         *(QuestionModel, SearchModel, MakeBackupModel, RestoreBackupModel),
+        *(PrefetchModel, PrefetchContextModel),
     ]
     _, definitions = models_json_schema(
         [(model, "validation") for model in bodies], ref_template=_REF

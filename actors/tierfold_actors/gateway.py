@@ -21,6 +21,7 @@ from tierfold_actors.desk import Desk
 from tierfold_actors.finding_routes import FindingRoutes
 from tierfold_actors.head_requests import HeadAsGet
 from tierfold_actors.item_routes import ItemRoutes
+from tierfold_actors.prefetch_routes import PrefetchRoutes
 from tierfold_actors.problems import RouteError, problem_reply_body
 from tierfold_actors.question_routes import QuestionRoutes
 from tierfold_actors.serving import Serving, call_of, guarded
@@ -54,6 +55,7 @@ class Routes:
         self.questions = QuestionRoutes(self.serving)
         self.finding = FindingRoutes(self.serving)
         self.backups = BackupRoutes(self.serving)
+        self.prefetching = PrefetchRoutes(self.serving)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _api: FastAPI) -> AsyncIterator[None]:

@@ -24,6 +24,20 @@ class TierGauges:
         self._contexts = _gauge("tierfold_backlog_contexts", "contexts changed since L4 has them")
         self._sizes = _gauge("tierfold_tier_bytes", "bytes that a tier holds", "tier")
         self._hits = _gauge("tierfold_tier_hits", "reads that ended in a tier", "tier")
+        self._misses = _gauge("tierfold_tier_misses", "reads that went further down", "tier")
+        self._ups = _gauge("tierfold_tier_promotions", "contexts brought up to a tier", "tier")
+        self._downs = _gauge("tierfold_tier_demotions", "contexts gone down from a tier", "tier")
+        self._pinned = _gauge("tierfold_tier_pinned_bytes", "bytes that pins hold", "tier")
+        self._orders = _gauge("tierfold_tier_order", "1 for the order that decides", "order")
+        self._costs = _gauge(
+            "tierfold_tier_order_cost_ms", "what a request would cost in each order", "order"
+        )
+        self._accuracy = _gauge(
+            "tierfold_prefetch_accuracy", "contexts read of those read ahead", "evidence"
+        )
+        self._wasted = _gauge(
+            "tierfold_prefetch_wasted_bytes", "bytes read ahead in vain", "evidence"
+        )
 
     def set(self, report: TiersReport) -> None:
         """Show what a report says."""
@@ -34,6 +48,24 @@ class TierGauges:
             tags = {**self._shard, "tier": tier.tier}
             self._sizes.set(tier.size_bytes, tags)
             self._hits.set(tier.hits, tags)
+            self._misses.set(tier.misses, tags)
+            self._ups.set(tier.promotions, tags)
+            self._downs.set(tier.demotions, tags)
+            self._pinned.set(tier.pinned_bytes, tags)
+        self._show_choice(report)
+        for evidence, figures in report.prefetch.items():
+            tags = {**self._shard, "evidence": evidence}
+            self._wasted.set(figures.wasted_bytes, tags)
+            if figures.accuracy is not None:
+                self._accuracy.set(figures.accuracy, tags)
+
+    def _show_choice(self, report: TiersReport) -> None:
+        if report.choice is None:
+            return
+        for order, cost_ms in report.choice.losses.items():
+            tags = {**self._shard, "order": order}
+            self._orders.set(float(order == report.choice.expert), tags)
+            self._costs.set(cost_ms, tags)
 
 
 class GaugeThread:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tierfold.engine.shard.operations import Hits, TierReport, TiersReport
+from tierfold.engine.shard.operations import Hits, TiersReport
 from tierfold.engine.shard.quantile import quantile
+from tierfold.engine.shard.tier_bodies import choice_body, prefetch_body, tier_body
 from tierfold.engine.working import WorkingSetsReport
 
 Document = dict[str, Any]
@@ -13,7 +14,7 @@ Document = dict[str, Any]
 _SHARD_TIERS = ("L1", "L2", "L3", "L4")
 _L4_AWAY = "it does not answer, or refuses us"
 _UPKEEP_FAILS = "a job of its upkeep failed the last time"
-_SUMMED = ("size_bytes", "items", "hits")
+_SUMMED = ("size_bytes", "items", "hits", "misses", "promotions", "demotions", "pinned_bytes")
 
 
 def search_body(found: Hits, ignored_fields: tuple[str, ...] = ()) -> Document:
@@ -56,7 +57,7 @@ def tiers_body(
 def _shard(number: int, report: TiersReport, *, is_open: bool) -> Document:
     return {
         "shard": number,
-        "tiers": [_tier(tier) for tier in report.tiers],
+        "tiers": [tier_body(tier) for tier in report.tiers],
         "contexts": report.contexts,
         "search_bytes": report.search_bytes,
         "unsealed_bytes": report.unsealed_bytes,
@@ -64,6 +65,8 @@ def _shard(number: int, report: TiersReport, *, is_open: bool) -> Document:
         "object_store": _object_store(report, is_open=is_open),
         "problem": _problem(report, is_open=is_open),
         "upkeep": [asdict(each) for each in report.passes],
+        "choice": choice_body(report),
+        "prefetch": prefetch_body(report),
     }
 
 
@@ -77,17 +80,6 @@ def _object_store(report: TiersReport, *, is_open: bool) -> Document:
 
 def _problem(report: TiersReport, *, is_open: bool) -> str:
     return report.upkeep_problem if is_open or not report.upkeep_problem else _UPKEEP_FAILS
-
-
-def _tier(tier: TierReport) -> Document:
-    return {
-        "tier": tier.tier,
-        "size_bytes": tier.size_bytes,
-        "limit_bytes": tier.limit_bytes,
-        "items": tier.items,
-        "hits": tier.hits,
-        "latency_ms": {"p50": tier.latency_ms_p50, "p99": tier.latency_ms_p99},
-    }
 
 
 def _l0(report: WorkingSetsReport, latency_ms: Sequence[float]) -> Document:
@@ -110,6 +102,7 @@ def _sum(name: str, shards: Sequence[Document]) -> Document:
         "tier": name,
         **{field: sum(tier[field] for tier in tiers) for field in _SUMMED},
         "limit_bytes": None if None in limits else sum(limits),
+        "order": ", ".join(dict.fromkeys(tier["order"] for tier in tiers if tier["order"])),
         "latency_ms": {
             quantile: max(
                 (t["latency_ms"][quantile] for t in tiers if t["latency_ms"][quantile] is not None),

@@ -14,6 +14,7 @@ from tierfold.wire.backups import (
     BackupRestoredModel,
     BackupVerifiedModel,
 )
+from tierfold.wire.prefetch import PrefetchedModel
 from tierfold.wire.search import SearchAnswerModel
 from tierfold.wire.stored import (
     ContextDeletedModel,
@@ -37,6 +38,7 @@ from tierfold_actors.description import (
 )
 from tierfold_actors.finding_routes import FindingRoutes
 from tierfold_actors.item_routes import ItemRoutes
+from tierfold_actors.prefetch_routes import PrefetchRoutes
 from tierfold_actors.question_routes import QuestionRoutes
 
 Parameter = dict[str, Any]
@@ -78,6 +80,11 @@ class StoreRoutes(Protocol):
         ...
 
     @property
+    def prefetching(self) -> PrefetchRoutes:
+        """Hints of what will be asked."""
+        ...
+
+    @property
     def backups(self) -> BackupRoutes:
         """Backups."""
         ...
@@ -93,6 +100,7 @@ class _Route:
     headers: tuple[str, ...] = ()  # of the answer, from _HEADERS
     may_be_unchanged: bool = False  # 304
     body: str = ""  # the model of the request's body
+    may_be_empty: bool = False  # the body
     parameters: tuple[Parameter, ...] = ()
 
 
@@ -114,7 +122,7 @@ def describe_store(api: FastAPI, routes: StoreRoutes) -> None:
         },
         openapi_extra=request_of("QuestionModel", headers, is_required=False),
     )
-    described = (_of_contexts, _of_items, _of_finding, _of_backups)
+    described = (_of_contexts, _of_items, _of_prefetch, _of_finding, _of_backups)
     for route in (each for of_some in described for each in of_some(routes)):
         _describe(api, route)
 
@@ -212,6 +220,29 @@ def _of_items(routes: StoreRoutes) -> tuple[_Route, ...]:
     )
 
 
+def _of_prefetch(routes: StoreRoutes) -> tuple[_Route, ...]:
+    return (
+        _Route(
+            method="POST",
+            path=f"{_CONTEXT}/prefetch",
+            handler=routes.prefetching.prefetch_context,
+            answers={202: PrefetchedModel},
+            problems=(404, 413, 422),
+            body="PrefetchContextModel",
+            may_be_empty=True,
+            parameters=(_ID,),
+        ),
+        _Route(
+            method="POST",
+            path="/v1/prefetch",
+            handler=routes.prefetching.prefetch,
+            answers={202: PrefetchedModel},
+            problems=(413, 422),
+            body="PrefetchModel",
+        ),
+    )
+
+
 def _of_finding(routes: StoreRoutes) -> tuple[_Route, ...]:
     return (
         _Route(
@@ -300,7 +331,7 @@ def _of_backups(routes: StoreRoutes) -> tuple[_Route, ...]:
 
 def _describe(api: FastAPI, route: _Route) -> None:
     extra = (
-        request_of(route.body, route.parameters)
+        request_of(route.body, route.parameters, is_required=not route.may_be_empty)
         if route.body
         else {"parameters": list(route.parameters), "security": SECURITY}
     )

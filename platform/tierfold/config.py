@@ -76,6 +76,9 @@ class TierSettings:
     l3_bytes_max: int | None = None  # of one shard's disk; None leaves it to the disk
     high_watermark: float = 0.90  # of a tier's bytes: above it, victims move down
     low_watermark: float = 0.85  # down to here
+    order: str = "adaptive"  # who goes first: that, or an order or a policy by name
+    pinned_share_max: float = 0.5  # of L1 and L2 together, that pins may hold
+    tenant_share_max: float = 1.0  # of each; below 1 tenants push out none but their own
     seal_bytes: int = 64 * 1024  # of open rows of one tenant: a block's worth is sealed at once
     seal_age_ms: int = 30_000  # open rows that have not changed for so long are sealed too
     free_disk_bytes_min: int = 256 * _MIB  # writes are refused before the disk is really full
@@ -84,6 +87,9 @@ class TierSettings:
         """Check the relations between the marks."""
         if not 0 < self.low_watermark < self.high_watermark <= 1:
             msg = "low_watermark must be below high_watermark, both between 0 and 1"
+            raise InvalidInputError(msg, path="tiers")
+        if not (0 <= self.pinned_share_max <= 1 and 0 < self.tenant_share_max <= 1):
+            msg = "pinned_share_max and tenant_share_max are shares: at most 1, the latter above 0"
             raise InvalidInputError(msg, path="tiers")
 
 
@@ -117,6 +123,7 @@ class MemorySettings:
     overhead_share: float = 0.1  # blocks, database buffers, bodies on their way
     lease_ms_max: int = 600_000  # a lease that is held longer was forgotten: it is taken back
     leases_max: int = 65_536  # some 30 MB of accounts
+    wait_ms_max: int = 2_000  # for what others return; then less is read, or the ask is refused
 
     def __post_init__(self) -> None:
         """Check the shares, and that the limit is one to work with."""
@@ -131,8 +138,8 @@ class MemorySettings:
         if self.memory_bytes_max is not None and self.memory_bytes_max < MEMORY_BYTES_MIN:
             msg = f"must be at least {MEMORY_BYTES_MIN:,}, not {self.memory_bytes_max:,}"
             raise InvalidInputError(msg, path="memory.memory_bytes_max")
-        if self.lease_ms_max < 1 or self.leases_max < 1:
-            msg = "lease_ms_max and leases_max must be at least 1"
+        if self.lease_ms_max < 1 or self.leases_max < 1 or self.wait_ms_max < 0:
+            msg = "lease_ms_max and leases_max must be at least 1, wait_ms_max at least 0"
             raise InvalidInputError(msg, path="memory")
 
     @property

@@ -17,6 +17,8 @@ DOCUMENTS = (
     "docs/quickstart.md",
     "docs/how-to/agent-history.md",
     "docs/how-to/backup.md",
+    "docs/how-to/lifecycle.md",
+    "docs/how-to/prefetch.md",
     "docs/reference/cli.md",
     "docs/reference/folding.md",
     "docs/reference/python.md",

@@ -12,6 +12,7 @@ from tierfold.client.documents import (
     ItemsPage,
     ListPage,
 )
+from tierfold.client.prefetching import HintName
 from tierfold.context import Budget, Markers, Tokenizer
 
 
@@ -111,6 +112,17 @@ class Contexts(Protocol):
 
     def tiers(self) -> dict[str, Any]:
         """Return what the tiers hold, per shard and in all."""
+        ...
+
+    def prefetch(
+        self,
+        ids: Sequence[str],
+        *,
+        hint: HintName,
+        tokenizer: Tokenizer | None,
+        deadline_ms: float | None,
+    ) -> dict[str, Any]:
+        """Say that contexts will be asked soon; returns what becomes of that."""
         ...
 
     def storage(self, id: str) -> dict[str, Any]:  # noqa: A002  # as above

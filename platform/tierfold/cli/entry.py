@@ -30,6 +30,7 @@ contexts that last:
   rm         delete                    tierfold rm trip
   search     find by words             tierfold search "flight Oslo"
   tiers      what each tier holds      tierfold tiers
+  prefetch   make ready for questions  tierfold prefetch trip
   refresh    read changed files again  tierfold refresh --all
   retention  how long what is kept     tierfold retention --plan rules.json
   export     write a Parquet file      tierfold export all.parquet
@@ -62,6 +63,7 @@ MODULES = {
     "import": "importing",
     "inspect": "inspect",
     "ls": "ls",
+    "prefetch": "prefetch",
     "put": "put",
     "refresh": "refresh",
     "retention": "retention",

@@ -16,6 +16,7 @@ from tierfold.client.documents import (
     SearchHit,
     Shape,
 )
+from tierfold.client.prefetching import HintName
 from tierfold.context import Budget, Markers, Tokenizer
 from tierfold.context.canonical import json_of, part_of, text_of
 from tierfold.context.identity import ContextKey
@@ -23,7 +24,9 @@ from tierfold.context.manifest import BRANCH_PAGES, PAGE_NAMES
 from tierfold.context.manifest import Shape as StoredShape
 from tierfold.context.stored import ContextInfo
 from tierfold.engine.shard.operations import TierReport, TiersReport
+from tierfold.engine.shard.tier_bodies import choice_body, prefetch_body, tier_body
 from tierfold.engine.store import Store
+from tierfold.errors import CallerError
 
 _READS_MAX = 256  # to find out where a context lies
 _INDEXING_S_MAX = 5.0  # that a search waits for what was just written
@@ -199,6 +202,21 @@ class LocalContexts:
             "tiers": _totals(reports),
         }
 
+    def prefetch(
+        self,
+        ids: Sequence[str],  # noqa: ARG002  # as callers say
+        *,
+        hint: HintName,  # noqa: ARG002  # likewise
+        tokenizer: Tokenizer | None,  # noqa: ARG002  # likewise
+        deadline_ms: float | None,  # noqa: ARG002  # likewise
+    ) -> dict[str, Any]:
+        """Refuse: what lies in this process's memory is gone when the command ends."""
+        problem = (
+            f"no server has {self.store.path} open, and what this command brought up would end "
+            "with it: `tierfold up` starts one"
+        )
+        raise CallerError(problem)
+
     def storage(self, id: str) -> dict[str, Any]:  # noqa: A002  # as above
         """Return how a context is stored, and in which tiers its items are found now."""
         head = self.store.get(id).head
@@ -265,7 +283,7 @@ def _item(shape: StoredShape, body: bytes) -> Item:
 def _shard(index: int, report: TiersReport) -> dict[str, Any]:
     return {
         "shard": index,
-        "tiers": [_tier(tier) for tier in report.tiers],
+        "tiers": [tier_body(tier) for tier in report.tiers],
         "contexts": report.contexts,
         "search_bytes": report.search_bytes,
         "unsealed_bytes": report.unsealed_bytes,
@@ -273,17 +291,8 @@ def _shard(index: int, report: TiersReport) -> dict[str, Any]:
         "object_store": {"url": report.object_store, "problem": report.object_store_problem},
         "problem": report.upkeep_problem,
         "upkeep": [asdict(each) for each in report.passes],
-    }
-
-
-def _tier(tier: TierReport) -> dict[str, Any]:
-    return {
-        "tier": tier.tier,
-        "size_bytes": tier.size_bytes,
-        "limit_bytes": tier.limit_bytes,
-        "items": tier.items,
-        "hits": tier.hits,
-        "latency_ms": {"p50": tier.latency_ms_p50, "p99": tier.latency_ms_p99},
+        "choice": choice_body(report),
+        "prefetch": prefetch_body(report),
     }
 
 
@@ -293,7 +302,7 @@ def _totals(reports: Iterable[TiersReport]) -> list[dict[str, Any]]:
     for report in reports:
         for tier in report.tiers:
             by_tier.setdefault(tier.tier, []).append(tier)
-    return [_tier(_total(tiers)) for _, tiers in sorted(by_tier.items())]
+    return [tier_body(_total(tiers)) for _, tiers in sorted(by_tier.items())]
 
 
 def _total(tiers: Sequence[TierReport]) -> TierReport:
@@ -306,6 +315,11 @@ def _total(tiers: Sequence[TierReport]) -> TierReport:
         hits=sum(tier.hits for tier in tiers),
         latency_ms_p50=_slowest(tier.latency_ms_p50 for tier in tiers),
         latency_ms_p99=_slowest(tier.latency_ms_p99 for tier in tiers),
+        misses=sum(tier.misses for tier in tiers),
+        order=", ".join(dict.fromkeys(tier.order for tier in tiers if tier.order)),
+        promotions=sum(tier.promotions for tier in tiers),
+        demotions=sum(tier.demotions for tier in tiers),
+        pinned_bytes=sum(tier.pinned_bytes for tier in tiers),
     )
 
 

@@ -26,6 +26,7 @@ _WHY = {
     StopReason.LAST_STAGE: "no stage is left",
     StopReason.FITS_ALREADY: "the input fits as it is",
     StopReason.BYPASS: "bypass",
+    StopReason.MEMORY: "memory: only the newest part was read",
 }
 
 

@@ -129,7 +129,7 @@ class _Refreshing:
         except OSError:
             return "gone"
         seen = replace(source, size_bytes=size_bytes, modified_ms=modified_ms, read_ms=now_ms)
-        if (size_bytes, modified_ms) == (source.size_bytes, source.modified_ms):
+        if source.is_stamped(size_bytes, modified_ms):
             if source.is_due(now_ms):
                 self._remember(context, seen)
             return "unchanged"

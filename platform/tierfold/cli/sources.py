@@ -12,6 +12,7 @@ from tierfold.memory.lifecycle.staleness import is_due
 SOURCE_KEY = "source"
 
 _HASH_BYTES = 16
+_SETTLED_MS = 2000  # the coarsest clocks of file systems tick every two seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,14 @@ class FileSource:
     def in_metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """Return metadata with this remembered."""
         return {**metadata, SOURCE_KEY: asdict(self)}
+
+    def is_stamped(self, size_bytes: int, modified_ms: int) -> bool:
+        """Whether a file of this size and time is the one that was read.
+
+        One that had just been written then may have been written once more in the same moment.
+        """
+        is_settled = self.read_ms - self.modified_ms > _SETTLED_MS
+        return is_settled and (size_bytes, modified_ms) == (self.size_bytes, self.modified_ms)
 
     def is_due(self, now_ms: int) -> bool:
         """Whether it should be read again by its refresh policy."""

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from httpx import AsyncBaseTransport
 
-from tierfold.client import backups, calls, documents
+from tierfold.client import backups, calls, documents, prefetching
 from tierfold.client.address import require_url
 from tierfold.client.backups import IfExists, ToldProgress
 from tierfold.client.calls import Call, Contents, Question
@@ -24,6 +24,7 @@ from tierfold.client.documents import (
 )
 from tierfold.client.exchange import Retries
 from tierfold.client.paging import CONTEXTS_MAX, ItemPaging, joined_pages, next_of
+from tierfold.client.prefetching import HintName
 from tierfold.client.problems import KEY_VARIABLE
 from tierfold.client.replies import SeenVersions, document_of, new_key, require_sendable
 from tierfold.config import Limits
@@ -228,6 +229,19 @@ class AsyncClient:
     async def search(self, query: str, *, limit: int = 10) -> Found:
         """Find items by the words of a query, the best first."""
         return documents.found(await self._asked(calls.search(query, limit=limit)))
+
+    async def prefetch(
+        self,
+        ids: str | Sequence[str],
+        *,
+        hint: HintName = "asked",
+        tokenizer: Tokenizer | None = None,
+        deadline_ms: float | None = None,
+    ) -> dict[str, Any]:
+        """Say that contexts will be asked soon: the server brings them up in the background."""
+        return await self._asked(
+            prefetching.prefetch(ids, hint=hint, tokenizer=tokenizer, deadline_ms=deadline_ms)
+        )
 
     async def tiers(self) -> dict[str, Any]:
         """Return what the server's tiers hold, per shard and in all."""

@@ -108,7 +108,7 @@ def put(
 
 def get(id: str) -> Call:  # noqa: A002  # as above
     """Read what is known of a context."""
-    return Call(method="GET", path=_path(id), about={"context": id})
+    return Call(method="GET", path=context_path(id), about={"context": id})
 
 
 def update(  # noqa: PLR0913  # a change's own fields, keyword-only
@@ -125,7 +125,7 @@ def update(  # noqa: PLR0913  # a change's own fields, keyword-only
     said = {"title": title, "metadata": metadata, "ttl_s": ttl_s, "pinned_s": pinned_s}
     return Call(
         method="PATCH",
-        path=_path(id),
+        path=context_path(id),
         headers={"idempotency-key": idempotency_key} | _condition(if_version),
         body=canonical_json(_given(said)),
         about={"context": id, "if_version": if_version},
@@ -136,7 +136,7 @@ def delete(id: str, *, if_version: int | None) -> Call:  # noqa: A002  # as abov
     """Remove a context."""
     return Call(
         method="DELETE",
-        path=_path(id),
+        path=context_path(id),
         headers=_condition(if_version),
         about={"context": id, "if_version": if_version},
     )
@@ -145,7 +145,7 @@ def delete(id: str, *, if_version: int | None) -> Call:  # noqa: A002  # as abov
 def items(id: str, *, start: int, limit: int) -> Call:  # noqa: A002  # as above
     """Read a run of items."""
     query = {"start": str(start), "limit": str(limit)}
-    return Call(method="GET", path=f"{_path(id)}/items", query=query, about={"context": id})
+    return Call(method="GET", path=f"{context_path(id)}/items", query=query, about={"context": id})
 
 
 def listing(*, after: str, limit: int, descending: bool) -> Call:
@@ -170,7 +170,7 @@ def process(id: str, question: Question, *, version_seen: int) -> Call:  # noqa:
     }
     return Call(
         method="POST",
-        path=f"{_path(id)}/process",
+        path=f"{context_path(id)}/process",
         headers={"x-tierfold-version": str(version_seen)} if version_seen else {},
         body=canonical_json(body),
         about={"context": id, "budget": _given(budget), "stages": tuple(question.stages)},
@@ -207,14 +207,14 @@ def _write_items(
 ) -> Call:
     return Call(
         method=method,
-        path=f"{_path(context)}/items",
+        path=f"{context_path(context)}/items",
         headers={"idempotency-key": key} | _condition(if_version),
         body=canonical_json(contents.body()),
         about={"context": context, "if_version": if_version},
     )
 
 
-def _path(context: str) -> str:
+def context_path(context: str) -> str:
     """Return the path of a context; an id that is none would be another path on the server."""
     known = ContextKey(_ANY_TENANT, context)
     return f"/v1/contexts/{quote(known.id, safe='')}"

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from httpx import BaseTransport
 
-from tierfold.client import backups, calls, documents
+from tierfold.client import backups, calls, documents, prefetching
 from tierfold.client.address import require_url
 from tierfold.client.backups import IfExists, ToldProgress
 from tierfold.client.calls import Call, Contents, Question
@@ -24,6 +24,7 @@ from tierfold.client.documents import (
 )
 from tierfold.client.exchange import Retries
 from tierfold.client.paging import each_context, each_item, each_page, joined_pages
+from tierfold.client.prefetching import HintName
 from tierfold.client.problems import KEY_VARIABLE
 from tierfold.client.replies import SeenVersions, document_of, new_key, require_sendable
 from tierfold.config import Limits
@@ -203,6 +204,23 @@ class Client:
     def search(self, query: str, *, limit: int = 10) -> Found:
         """Find items by the words of a query, the best first."""
         return documents.found(self._asked(calls.search(query, limit=limit)))
+
+    def prefetch(
+        self,
+        ids: str | Sequence[str],
+        *,
+        hint: HintName = "asked",
+        tokenizer: Tokenizer | None = None,
+        deadline_ms: float | None = None,
+    ) -> dict[str, Any]:
+        """Say that contexts will be asked soon: the server brings them up in the background.
+
+        Returns at once: `accepted`, those `ready` already, and `skipped` with reasons. Of several
+        ids unknown ones are skipped, a single one raises UnknownContextError.
+        """
+        return self._asked(
+            prefetching.prefetch(ids, hint=hint, tokenizer=tokenizer, deadline_ms=deadline_ms)
+        )
 
     def tiers(self) -> dict[str, Any]:
         """Return what the server's tiers hold, per shard and in all."""

@@ -16,6 +16,7 @@ class StopReason(StrEnum):
     LAST_STAGE = "last_stage"  # there is none left
     FITS_ALREADY = "fits_already"  # the input is within the budget as it is
     BYPASS = "bypass"  # the caller asked for the input
+    MEMORY = "memory"  # there was none to read all of the input: the newest part was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

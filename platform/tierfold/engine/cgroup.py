@@ -1,12 +1,14 @@
 """How much memory this process may use: what its cgroup allows, or what the machine has."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tierfold.config import MEMORY_BYTES_MIN, MemorySettings
 from tierfold.errors import SetupError
+
+MEMORY_VARIABLE = "TIERFOLD_MEMORY_BYTES"  # of each process that sees it
 
 _ROOT = Path("/")
 _MIB = 1024 * 1024
@@ -30,13 +32,20 @@ class _Mount:
     controller: str  # in /proc/self/cgroup; v2 has no name
 
 
-def pool_bound(settings: MemorySettings, root: Path = _ROOT) -> MemoryBound:
-    """Return what the pools may hold: the setting, else a share of what the machine allows.
+def pool_bound(
+    settings: MemorySettings,
+    root: Path = _ROOT,
+    environment: Mapping[str, str] = os.environ,
+) -> MemoryBound:
+    """Return what the pools may hold: by the setting, the variable, or as a share of the machine.
 
-    Raises SetupError where the machine allows less than one can work with.
+    Raises SetupError where that is less than one can work with.
     """
     if settings.memory_bytes_max is not None:
         return MemoryBound(settings.memory_bytes_max, "the setting memory_bytes_max")
+    said = environment.get(MEMORY_VARIABLE, "")
+    if said:
+        return MemoryBound(_said(said), f"the variable {MEMORY_VARIABLE}")
     bound = machine_bound(root)
     if bound.size_bytes < MEMORY_BYTES_MIN:
         msg = (
@@ -52,6 +61,14 @@ def machine_bound(root: Path = _ROOT) -> MemoryBound:
     """Return the tightest of the cgroups' limits and the machine's memory."""
     bounds = [_physical(root), *_cgroups(root)]
     return min(bounds, key=lambda bound: bound.size_bytes)
+
+
+def _said(text: str) -> int:
+    size = int(text) if text.isdecimal() else 0
+    if size < MEMORY_BYTES_MIN:
+        msg = f"{MEMORY_VARIABLE} must be a number of at least {MEMORY_BYTES_MIN}, not {text!r}"
+        raise SetupError(msg)
+    return size
 
 
 def _physical(root: Path) -> MemoryBound:

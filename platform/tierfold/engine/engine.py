@@ -5,6 +5,15 @@ from dataclasses import dataclass, replace
 
 from tierfold.config import Limits, Settings
 from tierfold.context import Answer, Request, Source, StopReason, Timing, Tokenizer, Usage
+from tierfold.engine.held_bytes import held_bytes
+from tierfold.engine.pool_keeper import PoolKeeper
+from tierfold.engine.process_memory import unlimited_keeper
+from tierfold.engine.request_memory import (
+    CHARACTERS_READ_MIN,
+    RequestLeases,
+    RequestMemory,
+    reading_of,
+)
 from tierfold.errors import CallerError, InvalidInputError, TooLargeError
 from tierfold.ports import Clock
 from tierfold.processing import (
@@ -31,7 +40,7 @@ from tierfold.processing import (
 from tierfold.text import read, token_counter
 
 _CHARACTERS_PER_TOKEN = 4.0  # of English; only for what there is time to read
-_CHARACTERS_READ_MIN = 4_000  # a millisecond's worth: an answer that has nothing helps nobody
+_INDEXED_PER_READ = 2  # bytes of a prepared context, its index to come included
 _BYTES_PER_TOKEN = 4.3  # of English and code in UTF-8; only for choosing where work runs
 
 
@@ -44,20 +53,45 @@ class _Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """What a job begins with: when, and with which memory."""
+
+    moment: _Moment
+    leases: RequestLeases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """How much of the sources is read, and why not all."""
+
+    characters_max: int
+    reason: StopReason  # deadline or memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     """One request on its way."""
 
     request: Request
     pipeline: Pipeline
     moment: _Moment
-    newest: Newest | None  # the part that is read, where there is no time for all
+    newest: Newest | None  # the part that is read, where there is no time or memory for all
+    reason: StopReason = StopReason.DEADLINE  # why not all is read
 
 
 class Engine:
     """Holds what outlives a request: settings, the clock, what stages have taken so far."""
 
-    def __init__(self, *, settings: Settings, clock: Clock, stages: Stages | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        stages: Stages | None = None,
+        keeper: PoolKeeper | None = None,
+    ) -> None:
         self.settings = settings
+        self.memory = RequestMemory(keeper or unlimited_keeper(), settings.memory)
         self.clock = clock
         self.stages = stages or Stages()
         self.latency = LatencyModel()
@@ -65,9 +99,21 @@ class Engine:
     def prepare(
         self, sources: tuple[Source, ...], *, tokenizer: Tokenizer = "o200k", strict: bool = True
     ) -> Prepared:
-        """Read the sources once, for many questions; raises CallerError for malformed ones."""
-        intake = read(sources, tokenizer=tokenizer, strict=strict, limits=self.settings.limits)
-        return Prepared(sources=sources, tokenizer=tokenizer, intake=intake)
+        """Read the sources once, for many questions; raises CallerError for malformed ones.
+
+        Its memory is leased for as long as it lives; raises OverloadError where there is none.
+        """
+        characters, wait_ms = characters_of(sources), self.memory.wait_ms(None)
+        lease = self.memory.read(reading_of(sources), characters, wait_ms=wait_ms)
+        try:
+            intake = read(sources, tokenizer=tokenizer, strict=strict, limits=self.settings.limits)
+        except BaseException:
+            lease.release()
+            raise
+        prepared = Prepared(sources=sources, tokenizer=tokenizer, intake=intake)
+        lease.keep(prepared)
+        lease.resize(_INDEXED_PER_READ * held_bytes(sources, intake))
+        return prepared
 
     def answer(
         self,
@@ -81,8 +127,10 @@ class Engine:
 
         `part` says what the sources are of the whole, where some of a stored context was not read.
         """
-        job = self._job(request, self._moment(started_ms), prepared, part)
-        return self._finish(job, _last(job.pipeline.run()), is_final=True)
+        moment = self._moment(started_ms)
+        with self._leases(request, moment) as leases:
+            start = _Start(moment=moment, leases=leases)
+            return self._answered(request, start, prepared, part)
 
     def stream(
         self,
@@ -93,7 +141,21 @@ class Engine:
         part: Newest | None = None,
     ) -> Generator[Answer]:
         """Yield the answer after each stage, the final one last; closing it stops the work."""
-        job = self._job(request, self._moment(started_ms), prepared, part)
+        moment = self._moment(started_ms)
+        with self._leases(request, moment) as leases:
+            yield from self._streamed(request, _Start(moment=moment, leases=leases), prepared, part)
+
+    def _answered(
+        self, request: Request, start: _Start, prepared: Prepared | None, part: Newest | None
+    ) -> Answer:
+        """Return the final answer; what the job held is gone when its leases are given back."""
+        job = self._job(request, start, prepared, part)
+        return self._finish(job, _last(job.pipeline.run()), is_final=True)
+
+    def _streamed(
+        self, request: Request, start: _Start, prepared: Prepared | None, part: Newest | None
+    ) -> Generator[Answer]:
+        job = self._job(request, start, prepared, part)
         stages_seen = 0
         for draft in job.pipeline.run():
             if len(draft.stages) > stages_seen:
@@ -116,7 +178,7 @@ class Engine:
         """Return how much can be read and ranked in so many milliseconds; never nothing."""
         steps = ("read", "index", self.stages.names[0])
         tokens = self.latency.largest_in_time(steps, remaining_ms=remaining_ms)
-        return max(int(tokens * _CHARACTERS_PER_TOKEN), _CHARACTERS_READ_MIN)
+        return max(int(tokens * _CHARACTERS_PER_TOKEN), CHARACTERS_READ_MIN)
 
     def _moment(self, started_ms: float | None) -> _Moment:
         now = self.clock.now_ms()
@@ -124,75 +186,95 @@ class Engine:
             began_ms=now if started_ms is None else started_ms, cpu_ms=self.clock.cpu_ms()
         )
 
+    def _leases(self, request: Request, moment: _Moment) -> RequestLeases:
+        latency_ms = request.budget.latency_ms
+        if latency_ms is None:
+            return self.memory.request()
+        return self.memory.request(moment.began_ms + latency_ms - self.clock.now_ms())
+
     def _job(
         self,
         request: Request,
-        moment: _Moment,
+        start: _Start,
         prepared: Prepared | None,
         part: Newest | None,
     ) -> _Job:
         _require_within(request, self.settings.limits)
         if part is not None:
-            return self._partial(request, moment, part)
+            return self._partial(request, start, part)
         _require_places(request, None if prepared is None else prepared.places)
         if prepared is None:
-            hurried = self._hurried(request, moment)
-            if hurried is not None:
-                return hurried
+            room = self._room(request, start)
+            shortened = None if room is None else self._shortened(request, start, room)
+            if shortened is not None:
+                return shortened
+            start.leases.read_all(characters_of(request.sources))
             prepared = self._read(request)
         _require_same(request, prepared)
-        pipeline = self._pipeline(request, moment, prepared, tokens_reserved=0)
-        return _Job(request=request, pipeline=pipeline, moment=moment, newest=None)
+        pipeline = self._pipeline(request, start, prepared, tokens_reserved=0)
+        return _Job(request=request, pipeline=pipeline, moment=start.moment, newest=None)
 
-    def _partial(self, request: Request, moment: _Moment, part: Newest) -> _Job:
-        """Return the job on what was read of the store, or on as much of it as there is time for.
+    def _partial(self, request: Request, start: _Start, part: Newest) -> _Job:
+        """Return the job on what was read of the store, or on as much of it as there is room for.
 
         A chat is read leniently: its owner is not who asks, and its older rows may be missing.
         """
         _require_places(request, part.places)
-        characters_max = self._characters_in_time(request, moment)
-        if characters_max is not None:
-            part = newest(part.sources, characters_max, ask=request.ask).within(part)
+        room = self._room(request, start)
+        reason = StopReason.MEMORY if part.is_for_memory else StopReason.DEADLINE
+        if room is not None:
+            part = newest(part.sources, room.characters_max, ask=request.ask).within(part)
+            reason = room.reason
         shorter = replace(request, sources=part.sources)
         prepared = self._read(shorter, places=part.places, strict=False)
-        return self._on_newest(shorter, moment, prepared, part)
+        return self._on_newest(shorter, start, prepared, part, reason)
 
-    def _hurried(self, request: Request, moment: _Moment) -> _Job | None:
-        """Return the job on the newest part, where reading and ranking all would end too late."""
-        characters_max = self._characters_in_time(request, moment)
-        if characters_max is None:
-            return None
-        part = newest(request.sources, characters_max, ask=request.ask)
+    def _shortened(self, request: Request, start: _Start, room: _Room) -> _Job | None:
+        """Return the job on the newest part, where there is no time or memory for all."""
+        part = newest(request.sources, room.characters_max, ask=request.ask)
         shorter = replace(request, sources=part.sources)
         try:
-            job = self._on_newest(shorter, moment, self._read(shorter), part)
+            job = self._on_newest(shorter, start, self._read(shorter), part, room.reason)
         except CallerError:
             return None  # read whole, the refusal names the caller's own places
         return job if job.pipeline.has_room else None  # the refusal should speak of the whole
 
     def _on_newest(
-        self, request: Request, moment: _Moment, prepared: Prepared, part: Newest
+        self,
+        request: Request,
+        start: _Start,
+        prepared: Prepared,
+        part: Newest,
+        reason: StopReason,
     ) -> _Job:
         count = token_counter(request.tokenizer).count
         reserved = part.marker_tokens_max(request.markers, count)
-        pipeline = self._pipeline(request, moment, prepared, tokens_reserved=reserved)
-        return _Job(request=request, pipeline=pipeline, moment=moment, newest=part)
+        pipeline = self._pipeline(request, start, prepared, tokens_reserved=reserved)
+        return _Job(
+            request=request, pipeline=pipeline, moment=start.moment, newest=part, reason=reason
+        )
 
-    def _characters_in_time(self, request: Request, moment: _Moment) -> int | None:
-        """Return how much can be read and ranked before the deadline; None where all can."""
-        latency_ms = request.budget.latency_ms
-        is_hurried = may_read_less(request.budget, stages=request.stages, bypass=request.bypass)
-        if latency_ms is None or not is_hurried:
-            return None
-        remaining_ms = moment.began_ms + latency_ms - self.clock.now_ms()
-        characters_max = self.characters_in_time(remaining_ms)
+    def _room(self, request: Request, start: _Start) -> _Room | None:
+        """Lease what reading takes; returns how much is read, None where all is.
+
+        Raises OverloadError or TooLargeError where all must be read and there is no memory for it.
+        """
         characters = characters_of(request.sources)
-        if characters_max >= characters or has_keep_mark(request.sources):
-            return None
-        return characters_max
+        may_read_less = _may_read_less(request)
+        in_time = characters
+        if may_read_less and request.budget.latency_ms is not None:
+            end_ms = start.moment.began_ms + request.budget.latency_ms
+            in_time = min(self.characters_in_time(end_ms - self.clock.now_ms()), characters)
+        reading = reading_of(request.sources)
+        leased = start.leases.read(reading, in_time, may_read_less=may_read_less)
+        if leased < in_time:
+            return _Room(characters_max=leased, reason=StopReason.MEMORY)
+        if in_time < characters:
+            return _Room(characters_max=in_time, reason=StopReason.DEADLINE)
+        return None
 
     def _pipeline(
-        self, request: Request, moment: _Moment, prepared: Prepared, *, tokens_reserved: int
+        self, request: Request, start: _Start, prepared: Prepared, *, tokens_reserved: int
     ) -> Pipeline:
         _require_memory(request, prepared)
         assembler = Assembler(
@@ -212,9 +294,10 @@ class Engine:
             chooser=Chooser(prepared.intake, assembler),
             stages=self.stages.pinned(request.stages),
             limit=limit.less(tokens_reserved),
-            deadline_ms=None if latency_ms is None else moment.began_ms + latency_ms,
+            deadline_ms=None if latency_ms is None else start.moment.began_ms + latency_ms,
             clock=self.clock,
             latency=self.latency,
+            before_ranking=lambda: _rank(prepared, start.leases),
         )
 
     def _read(
@@ -268,6 +351,7 @@ class Engine:
                 answer,
                 count=lambda sources: tokens_of(sources, counter),
                 markers=job.request.markers,
+                reason=job.reason,
             )
             unread = job.newest.tokens_unread(answer.usage.original_prompt_tokens - intake.tokens)
         shares = shares_of(answer.sources, intake, counter, tokens_unread=unread)
@@ -299,6 +383,20 @@ def _last(drafts: Iterator[Draft]) -> Draft:
     for later in drafts:
         draft = later
     return draft
+
+
+def _may_read_less(request: Request) -> bool:
+    """Return whether the newest part alone may be read."""
+    may = may_read_less(request.budget, stages=request.stages, bypass=request.bypass)
+    return may and not has_keep_mark(request.sources)
+
+
+def _rank(prepared: Prepared, leases: RequestLeases) -> None:
+    """Account for what was read as what it holds, and lease what ranking it takes."""
+    if leases.has_read:
+        held = held_bytes(prepared.sources, prepared.intake)
+        leases.settle(held + prepared.working().size_bytes)
+    leases.rank(len(prepared.intake.units))
 
 
 def _require_within(request: Request, limits: Limits) -> None:

@@ -20,6 +20,7 @@ from tierfold.context import (
 )
 from tierfold.engine.clock import MonotonicClock
 from tierfold.engine.engine import Engine
+from tierfold.engine.process_memory import process_keeper
 from tierfold.errors import InvalidInputError
 
 DocumentInput = str | Mapping[str, Any] | Document
@@ -68,7 +69,9 @@ async def afold(text: str | None = None, **options: Any) -> Answer:
 @cache
 def default_engine() -> Engine:
     """Return the process's engine behind `fold`: default settings, the machine's clock."""
-    return Engine(settings=Settings(), clock=MonotonicClock())
+    settings = Settings()
+    keeper = process_keeper(settings.memory)
+    return Engine(settings=settings, clock=MonotonicClock(), keeper=keeper)
 
 
 def _sources(

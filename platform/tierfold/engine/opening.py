@@ -2,13 +2,18 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tierfold.config import Settings
 from tierfold.context.identity import ID_RANDOM_BITS, id_at
+from tierfold.engine.allocator import limit_arenas
 from tierfold.engine.clock import MonotonicClock, UnixClock
 from tierfold.engine.engine import Engine
+from tierfold.engine.pool_keeper import PoolKeeper
+from tierfold.engine.process_memory import process_keeper
+from tierfold.engine.request_memory import RequestMemory
 from tierfold.engine.shard.assembled import OpenShard, ShardParts
 from tierfold.engine.shard.folders import stored_names
 from tierfold.engine.shard.opening import ShardHome, open_shard
@@ -16,6 +21,7 @@ from tierfold.engine.shard.operations import Operation, Result
 from tierfold.engine.store import ClosableLink, Store, StoreParts
 from tierfold.engine.verbs import Verbs
 from tierfold.engine.working import WorkingSets
+from tierfold.ports import Clock
 from tierfold.replication import Placement
 from tierfold.storage import MemoryKeyValues, StoreLock
 
@@ -39,13 +45,17 @@ def open_store(
     `objects` is the URL of an object store (file://, s3://, gs://, az://) to which everything is
     copied in the background; a store remembers it, and `"none"` leaves it. A store keeps the number
     of shards it began with; more than one is for comparing, a process needs one. Close it, or use
-    it in a `with` block. Raises StoreLockedError when another process has it open, SetupError when
+    it in a `with` block. What it takes of this process's memory is limited (`settings.memory`).
+    Raises StoreLockedError when another process has it open, SetupError when
     the folder cannot be used.
     """
+    limit_arenas()
+    keeper = process_keeper(settings.memory)
+    opening = _Opening(settings, keeper, tenant)
     if str(path) == IN_MEMORY:
         names = shard_names(shards or 1)
-        links: list[ClosableLink] = [MemoryShard(settings) for _ in names]
-        return _store(links, names, settings=settings, tenant=tenant, path=IN_MEMORY, lock=None)
+        links: list[ClosableLink] = [MemoryShard(settings, keeper) for _ in names]
+        return opening.store(links, names, path=IN_MEMORY, lock=None)
     folder = Path(path).expanduser().resolve()
     lock = StoreLock.acquire(folder, born=UnixClock().unix_ms())
     opened: list[ClosableLink] = []
@@ -55,10 +65,11 @@ def open_store(
             open_shard(
                 ShardHome(store=str(folder), name=name, shards=len(names), objects=objects or ""),
                 settings=settings,
+                keeper=keeper,
             )
             for name in names
         )
-        return _store(opened, names, settings=settings, tenant=tenant, path=str(folder), lock=lock)
+        return opening.store(opened, names, path=str(folder), lock=lock)
     except BaseException:
         for shard in opened:
             shard.close()
@@ -69,7 +80,7 @@ def open_store(
 class MemoryShard:
     """A shard whose database is this process's memory."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keeper: PoolKeeper | None = None) -> None:
         """Begin empty."""
         self._values = MemoryKeyValues()
         self._shard = OpenShard(
@@ -79,6 +90,7 @@ class MemoryShard:
                 wall=UnixClock(),
                 clock=MonotonicClock(),
                 dice=random.SystemRandom(),
+                keeper=keeper,
             )
         )
         self._shard.start()
@@ -103,33 +115,46 @@ def stored_shards(folder: Path) -> int:
     return len(stored_names(folder))
 
 
-def _store(
-    links: Sequence[ClosableLink],
-    names: Sequence[str],
-    *,
-    settings: Settings,
-    tenant: str,
-    path: str,
-    lock: StoreLock | None,
-) -> Store:
-    clock, wall, dice = MonotonicClock(), UnixClock(), random.SystemRandom()
-    verbs = Verbs(
-        working_sets=WorkingSets(settings.tiers.l0_bytes_max),
-        clock=clock,
-        limits=settings.limits,
-        store_limits=settings.store,
-    )
-    parts = StoreParts(
-        shards=links,
-        placement=Placement(names),
-        verbs=verbs,
-        engine=Engine(settings=settings, clock=clock),
-        wall=wall,
-        new_id=lambda: id_at(wall.unix_ms(), dice.getrandbits(ID_RANDOM_BITS)),
-        random_bits=lambda: dice.getrandbits(ID_RANDOM_BITS),
-        release=lock.release if lock else _nothing,
-    )
-    return Store(parts, tenant=tenant, path=path)
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What a store is opened with."""
+
+    settings: Settings
+    keeper: PoolKeeper
+    tenant: str
+
+    def store(
+        self,
+        links: Sequence[ClosableLink],
+        names: Sequence[str],
+        *,
+        path: str,
+        lock: StoreLock | None,
+    ) -> Store:
+        """Return the store of shards that are open."""
+        clock, wall, dice = MonotonicClock(), UnixClock(), random.SystemRandom()
+        engine = Engine(settings=self.settings, clock=clock, keeper=self.keeper)
+        parts = StoreParts(
+            shards=links,
+            placement=Placement(names),
+            verbs=self._verbs(clock, engine.memory),
+            engine=engine,
+            wall=wall,
+            new_id=lambda: id_at(wall.unix_ms(), dice.getrandbits(ID_RANDOM_BITS)),
+            random_bits=lambda: dice.getrandbits(ID_RANDOM_BITS),
+            release=lock.release if lock else _nothing,
+        )
+        return Store(parts, tenant=self.tenant, path=path)
+
+    def _verbs(self, clock: Clock, memory: RequestMemory) -> Verbs:
+        settings = self.settings
+        return Verbs(
+            working_sets=WorkingSets(settings.tiers.l0_bytes_max, self.keeper),
+            clock=clock,
+            limits=settings.limits,
+            store_limits=settings.store,
+            memory=memory,
+        )
 
 
 def _nothing() -> None:

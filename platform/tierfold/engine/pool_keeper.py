@@ -30,6 +30,10 @@ _WAIT_MS_MAX = 50.0  # before looking again: a lease given up by a finaliser wak
 Evict = Callable[[], object]
 
 
+def _nothing(_: int) -> None:
+    """Do nothing about bytes that were given back."""
+
+
 class _Decide(Protocol):
     def __call__(self, *, is_final: bool) -> Decision: ...
 
@@ -54,8 +58,9 @@ class Lease:
 
     def release(self) -> None:
         """Give it back; a second time does nothing."""
+        size_bytes, self.size_bytes = self.size_bytes, 0
         self._keeper.release(self.id)
-        self.size_bytes = 0
+        self._keeper.returned(size_bytes)
 
     def give_up(self) -> None:
         """Give it back from a finaliser: takes no lock, and is done with the next call of anyone.
@@ -70,8 +75,10 @@ class Lease:
 
     def shrink(self, size_bytes: int) -> None:
         """Give back so many of its bytes."""
+        size_bytes = min(size_bytes, self.size_bytes)
         self._keeper.shrink(self.id, size_bytes)
-        self.size_bytes = max(0, self.size_bytes - size_bytes)
+        self.size_bytes -= size_bytes
+        self._keeper.returned(size_bytes)
 
     def rate(self, worth: Worth) -> None:
         """Say what it is worth now, where it can be evicted."""
@@ -81,14 +88,29 @@ class Lease:
 class PoolKeeper:
     """Safe to call from any thread; evictions run outside of its lock, in the thread that asked."""
 
-    def __init__(self, pools: Pools, *, clock: Clock, needs: NeedModel | None = None) -> None:
+    def __init__(
+        self,
+        pools: Pools,
+        *,
+        clock: Clock,
+        needs: NeedModel | None = None,
+        returned: Callable[[int], object] = _nothing,
+        idle_bytes: int = 0,
+    ) -> None:
         self._pools = pools
+        self.returned = returned  # is told of bytes that were given back, no lock held
+        self.idle_bytes = idle_bytes  # what the process held when the pools were made
         self._clock = clock
         self._needs = needs or NeedModel()
         self._mutex = Lock()
         self._returned = Condition(self._mutex)
         self._evicts: dict[LeaseId, Evict] = {}
         self._given_up: deque[LeaseId] = deque()
+
+    @property
+    def limit_bytes(self) -> int:
+        """What all leases may add up to."""
+        return self._pools.limit_bytes
 
     def lease(self, ask: Ask, *, evict: Evict | None = None, wait_ms: float = 0.0) -> Lease:
         """Return a lease, which may be smaller where the ask allows it.

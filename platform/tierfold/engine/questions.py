@@ -1,8 +1,8 @@
 """Stored contexts made ready for questions: held in this process, and as fresh as is asked.
 
 What is held is extended by the appends that are made from here. No answer is older than a change
-that was made from here; those made elsewhere are seen when home is asked. Where a deadline leaves
-no time to make a working set, the newest items are read alone.
+that was made from here; those made elsewhere are seen when home is asked. Where there is no time
+or no memory to make a working set, the newest items are read alone.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -17,9 +17,11 @@ from tierfold.context.manifest import Shape, chained
 from tierfold.context.segment import Item, joined
 from tierfold.context.source import ContextSource
 from tierfold.context.stored import Consistency, ContextInfo
+from tierfold.engine.request_memory import Reading, ReadLease, RequestMemory
 from tierfold.engine.shard.heads import is_over
 from tierfold.engine.shard.operations import (
     Changed,
+    GetInfo,
     GetVersion,
     Items,
     NewestItems,
@@ -103,6 +105,17 @@ class Hurry:
 SESSION = Freshness()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Extent:
+    """How much of a context is to be read."""
+
+    bytes_max: int | None = None  # that there is time for; None where all is to be read
+    may_read_less: bool = False  # where there is no memory for all
+
+
+_ALL = _Extent()
+
+
 class Questions:
     """The working sets of one process, read and kept up to date by steps."""
 
@@ -114,8 +127,10 @@ class Questions:
         wall: WallClock,
         limits: Limits,
         session_age_ms_max: float,
+        memory: RequestMemory | None,
     ) -> None:
         self.working_sets = working_sets
+        self._memory = memory
         self._clock = clock
         self._wall = wall
         self._limits = limits
@@ -129,40 +144,47 @@ class Questions:
         tokenizer: Tokenizer,
         freshness: Freshness = SESSION,
         hurry: Hurry | None = None,
+        may_read_less: bool = False,
     ) -> Generator[Step, Any, Ready]:
         """Read every stored context among the sources; one alone comes with its working set.
 
-        In a hurry, each has its share of the time that is left, by its priority.
+        In a hurry, each has its share of the time that is left, by its priority. Where there is no
+        memory for all of a context, its newest part is read if `may_read_less`; else it raises
+        OverloadError, or TooLargeError where there never could be.
         """
         read: list[SourceRead] = []
         accounts: list[ReadAccount] = []
         loaded = None
+        is_for_memory = False
         waiting = [source.priority for source in sources if isinstance(source, ContextSource)]
         for source in sources:
             if not isinstance(source, ContextSource):
                 read.append(SourceRead.of(source))
                 continue
             bytes_max = None if hurry is None else self._bytes_in_time(hurry, waiting)
+            extent = _Extent(bytes_max=bytes_max, may_read_less=may_read_less)
             del waiting[0]
             key = ContextKey(tenant, source.id)
-            found, account = yield from self._found(key, tokenizer, freshness, bytes_max)
+            found, account = yield from self._found(key, tokenizer, freshness, extent)
             accounts.append(account)
             read.append(SourceRead.found(found, source.priority))
             loaded = found if isinstance(found, Loaded) else None
+            is_for_memory |= isinstance(found, Partial) and found.is_for_memory
         if len(sources) == 1 and loaded is not None:
             return Ready(sources=loaded.prepared.sources, working=loaded, accounts=tuple(accounts))
+        part = newest_of(read)
         return Ready(
             sources=tuple(each.excerpt.source for each in read),
             working=None,
             accounts=tuple(accounts),
-            part=newest_of(read),
+            part=part and replace(part, is_for_memory=is_for_memory),
         )
 
     def working(
         self, key: ContextKey, tokenizer: Tokenizer, freshness: Freshness = SESSION
     ) -> Generator[Step, Any, tuple[Loaded, ReadAccount]]:
         """Return a context's working set, as fresh as asked; the account says where it was."""
-        found, account = yield from self._found(key, tokenizer, freshness, None)
+        found, account = yield from self._found(key, tokenizer, freshness, _ALL)
         assert isinstance(found, Loaded), "without haste all is read"
         return found, account
 
@@ -176,11 +198,11 @@ class Questions:
         return hurry.characters_in_time(split(remaining_us, claims)[0] / 1000)
 
     def _found(
-        self, key: ContextKey, tokenizer: Tokenizer, freshness: Freshness, bytes_max: int | None
+        self, key: ContextKey, tokenizer: Tokenizer, freshness: Freshness, extent: _Extent
     ) -> Generator[Step, Any, tuple[Found, ReadAccount]]:
         held = self.working_sets.get(key, tokenizer)
         if held is None:
-            return (yield from self._read(key, tokenizer, None, bytes_max))
+            return (yield from self._read(key, tokenizer, None, extent))
         age_ms = self._clock.now_ms() - held.checked_ms
         if self._is_fresh(held, age_ms, freshness):
             return held.loaded, _account(held.loaded.info, "L0", age_ms)
@@ -193,7 +215,7 @@ class Questions:
         if version == _state(held.loaded):
             self.working_sets.confirm(key, tokenizer, began_ms)
             return held.loaded, _account(held.loaded.info, "L0", 0.0)
-        return (yield from self._read(key, tokenizer, held.loaded, bytes_max))
+        return (yield from self._read(key, tokenizer, held.loaded, extent))
 
     def _is_fresh(self, held: Held, age_ms: float, freshness: Freshness) -> bool:
         head = held.loaded.info.head
@@ -205,29 +227,49 @@ class Questions:
         return is_young and freshness.consistency == "session"
 
     def _read(
-        self,
-        key: ContextKey,
-        tokenizer: Tokenizer,
-        held: Loaded | None,
-        bytes_max: int | None,
+        self, key: ContextKey, tokenizer: Tokenizer, held: Loaded | None, extent: _Extent
     ) -> Generator[Step, Any, tuple[Found, ReadAccount]]:
-        """Bring a working set up from below, or up to date where one is held."""
+        """Bring a working set up from below, or up to date where one is held.
+
+        The memory for it is leased before; what is held already is extended within its own.
+        """
         began_ms = self._clock.now_ms()
-        asked = self._asked(key, held, tokenizer, bytes_max)
+        if self._memory is None or (held is not None and not _is_cut_anew(held)):
+            found, account = yield from self._brought(key, tokenizer, held, extent)
+            if isinstance(found, Loaded):
+                self.working_sets.put(key, tokenizer, found, checked_ms=began_ms)
+            return found, account
+        info: ContextInfo = yield Ask(key.slot, GetInfo(context=key))
+        lease, extent = _leased(self._memory, info, extent)
+        try:
+            found, account = yield from self._brought(key, tokenizer, held, extent)
+        except BaseException:
+            lease.release()
+            raise
+        is_kept = isinstance(found, Loaded) and not self.working_sets.put(
+            key, tokenizer, found, checked_ms=began_ms
+        )
+        _settle(lease, found, account, is_kept=is_kept)
+        if isinstance(found, Partial):
+            found = replace(found, is_for_memory=lease.is_degraded)
+        return found, account
+
+    def _brought(
+        self, key: ContextKey, tokenizer: Tokenizer, held: Loaded | None, extent: _Extent
+    ) -> Generator[Step, Any, tuple[Found, ReadAccount]]:
+        asked = self._asked(key, held, tokenizer, extent.bytes_max)
         items: Items | NewestItems = yield Ask(key.slot, asked)
         if isinstance(items, Items) and items.shared:
             loaded = yield from _mapped(items)
             if loaded is not None:
-                self.working_sets.put(key, tokenizer, loaded, checked_ms=began_ms)
                 return loaded, _account(loaded.info, "L1", 0.0)
             asked = replace(asked, shared="")  # gone or damaged: what lies below is sound
             items = yield Ask(key.slot, asked)
         if isinstance(items, NewestItems):
             part = yield from _partial(key, items)
             return part, _account(items.info, items.tier, 0.0)
-        is_hurried = bytes_max is not None
+        is_hurried = extent.bytes_max is not None
         loaded = yield from self._loaded(key, held, items, tokenizer, is_hurried=is_hurried)
-        self.working_sets.put(key, tokenizer, loaded, checked_ms=began_ms)
         return loaded, _account(loaded.info, items.tier, 0.0)
 
     def _asked(
@@ -296,6 +338,33 @@ class Questions:
                 self.working_sets.drop(key)
                 return
             self.working_sets.put(key, tokenizer, loaded, checked_ms=asked_ms)
+
+
+def _leased(memory: RequestMemory, info: ContextInfo, extent: _Extent) -> tuple[ReadLease, _Extent]:
+    """Lease what reading a context takes, or what can be read of it."""
+    size_bytes, bytes_max = info.head.size_bytes, extent.bytes_max
+    wanted = size_bytes if bytes_max is None else min(size_bytes, bytes_max)
+    reading: Reading = "read/chat" if info.head.shape is Shape.MESSAGES else "read/text"
+    wait_ms = memory.wait_ms(None if bytes_max is None else 0.0)
+    lease = memory.read(reading, wanted, may_read_less=extent.may_read_less, wait_ms=wait_ms)
+    if lease.is_degraded:
+        extent = replace(extent, bytes_max=lease.characters)
+    return lease, extent
+
+
+def _settle(lease: ReadLease, found: Found, account: ReadAccount, *, is_kept: bool) -> None:
+    """Account for what was read: L0 has a lease of its own, and what it does not hold has this."""
+    if not isinstance(found, Loaded):
+        lease.release()
+        return
+    if account.tier == "L1":  # it was made elsewhere
+        lease.resize(found.size_bytes)
+    else:
+        lease.settle(found.size_bytes)
+    if is_kept:
+        lease.keep(found)
+    else:
+        lease.release()
 
 
 def _extension(

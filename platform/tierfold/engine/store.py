@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from tierfold.config import Settings
+from tierfold.config import MEMORY_BYTES_MIN, Settings
 from tierfold.context import (
     UNLIMITED,
     Answer,
     Budget,
     Markers,
     MessagesSource,
-    Part,
     Request,
     Source,
     Tokenizer,
@@ -28,22 +27,19 @@ from tierfold.context.segment import Segment
 from tierfold.context.source import ContextSource
 from tierfold.context.stored import ContextInfo, about_segment, whole_milliseconds
 from tierfold.engine.backups import BackedUp, BackupParts
-from tierfold.engine.contents import (
-    Contents,
-    chat_contents,
-    document_contents,
-    keyed,
-    part_contents,
-    text_contents,
-)
+from tierfold.engine.contents import Contents, keyed
 from tierfold.engine.driving import LocalDriver
 from tierfold.engine.engine import Engine
 from tierfold.engine.fold import DocumentInput, document_of
+from tierfold.engine.given import MessageInput, PartInput, given_contents
+from tierfold.engine.memory_report import MemoryReport, memory_report
+from tierfold.engine.prefetching import HintName, prefetch_of
 from tierfold.engine.shard.operations import (
     AuditReport,
     Hits,
     Items,
     Listed,
+    Prefetched,
     ShardLink,
     TiersReport,
 )
@@ -51,11 +47,10 @@ from tierfold.engine.verbs import SESSION, Condition, Freshness, Hurry, Life, St
 from tierfold.engine.working import HandlePage, bring_back, page_of, source_of
 from tierfold.errors import InvalidInputError, VersionConflictError
 from tierfold.ports import WallClock
+from tierfold.processing import may_read_less
 from tierfold.replication import Placement
 
 T = TypeVar("T")
-MessageInput = Mapping[str, Any]
-PartInput = str | Mapping[str, Any] | Part
 
 _UPDATE_TRIES = 8  # while others change the context: of two who change it, one always gets on
 
@@ -124,7 +119,7 @@ class Store(BackedUp):
         Give `messages` (an empty list begins a chat), `text` or `document`. With `ttl_s` it ends
         that long after its last change. With a key a repetition does nothing again.
         """
-        contents = self._contents(messages=messages, text=text, document=document)
+        contents = given_contents(messages=messages, text=text, document=document)
         about = self._about(title or _title_of(document), metadata)
         key = self._key(self._id(id, idempotency_key))
         steps = self._parts.verbs.create(
@@ -134,7 +129,7 @@ class Store(BackedUp):
             life=Life(ttl_ms=_milliseconds(ttl_s)),
             keyed=keyed(idempotency_key, "create", contents.names, about and about.name, ttl_s),
         )
-        return self._run(steps).info
+        return self._written(contents, steps).info
 
     def append(
         self,
@@ -150,12 +145,13 @@ class Store(BackedUp):
 
         With `if_version` only at that version; with a key a repetition does nothing again.
         """
-        added = self._contents(messages=messages, text=text, parts=parts)
+        added = given_contents(messages=messages, text=text, parts=parts)
         condition = Condition(
             if_version=if_version,
             keyed=keyed(idempotency_key, "append", added.names, if_version),
         )
-        return self._run(self._parts.verbs.append(self._key(id), added, condition)).info
+        steps = self._parts.verbs.append(self._key(id), added, condition)
+        return self._written(added, steps).info
 
     def put(
         self,
@@ -172,14 +168,14 @@ class Store(BackedUp):
         The way to keep a history that is sent whole every turn: only what is new is stored. A
         document's title counts where the context is created; `update` changes it.
         """
-        contents = self._contents(messages=messages, text=text, document=document)
+        contents = given_contents(messages=messages, text=text, document=document)
         condition = Condition(
             if_version=if_version,
             keyed=keyed(idempotency_key, "put", contents.names, if_version),
         )
         about = self._about(_title_of(document), None)
         steps = self._parts.verbs.replace(self._key(id), contents, condition, about=about)
-        return self._run(steps).info
+        return self._written(contents, steps).info
 
     def update(
         self,
@@ -269,8 +265,9 @@ class Store(BackedUp):
         """Fold a context to what the question needs; `left_out` names handles to bring back more.
 
         Where a deadline leaves no time to read it whole, its newest part is folded, and the whole
-        is made ready in the background for the next question.
-        Raises BudgetTooSmallError and what `tierfold.fold` raises.
+        is made ready in the background for the next question; where there is no memory to read it
+        whole, its newest part too. Raises BudgetTooSmallError, OverloadError where there is no
+        memory for even that now, and what `tierfold.fold` raises.
         """
         parts = self._parts
         began_ms = parts.engine.clock.now_ms()
@@ -283,7 +280,12 @@ class Store(BackedUp):
             characters_in_time=parts.engine.characters_in_time,
         )
         steps = parts.verbs.ready(
-            self.tenant, [source], tokenizer=tokenizer, freshness=freshness, hurry=hurry
+            self.tenant,
+            [source],
+            tokenizer=tokenizer,
+            freshness=freshness,
+            hurry=hurry,
+            may_read_less=may_read_less(budget, stages=stages, bypass=False),
         )
         ready = self._run(steps)
         request = Request(
@@ -337,9 +339,41 @@ class Store(BackedUp):
         """Find items by the words of a query, the best first."""
         return self._run(self._parts.verbs.search(self.tenant, query, limit))
 
+    def prefetch(
+        self,
+        ids: str | Sequence[str],
+        *,
+        hint: HintName = "asked",
+        tokenizer: Tokenizer | None = None,
+        deadline_ms: float | None = None,
+    ) -> Prefetched:
+        """Say that contexts will be asked soon: they are brought up in the background.
+
+        Returns at once, with what is skipped and why. Of several ids unknown ones are skipped, a
+        single one raises UnknownContextError.
+        """
+        steps = prefetch_of(
+            self.tenant, ids, hint=hint, tokenizer=tokenizer, deadline_ms=deadline_ms
+        )
+        return self._run(steps)
+
     def tiers(self) -> Sequence[TiersReport]:
         """Return what each shard's tiers hold, and what waits to move down."""
         return self._run(self._parts.verbs.tiers())
+
+    def memory(self) -> MemoryReport:
+        """Return what this process may take above what it idles at, and what it takes."""
+        return memory_report(self._parts.engine.memory.keeper)
+
+    def limit_memory(self, size_bytes: int) -> int:
+        """Change how much this process may take; returns the bytes that are above it still.
+
+        What can be made again goes at once; nobody's memory is taken, and new requests wait for it.
+        """
+        if size_bytes < MEMORY_BYTES_MIN:
+            problem = f"must be at least {MEMORY_BYTES_MIN:,}, not {size_bytes:,}"
+            raise InvalidInputError(problem, path="size_bytes")
+        return self._parts.engine.memory.keeper.resize(size_bytes)
 
     def audit(self, *, repair: bool = False) -> Sequence[AuditReport]:
         """Check every reference and every checksum; takes as long as reading everything.
@@ -359,6 +393,7 @@ class Store(BackedUp):
         self._is_closed = True
         for shard in self._parts.shards:
             shard.close()
+        self._parts.verbs.working_sets.clear()
         self._parts.release()
 
     def __enter__(self) -> Self:
@@ -382,6 +417,10 @@ class Store(BackedUp):
 
     def _run(self, steps: Generator[Step, Any, T]) -> T:
         return self._driver.run(steps)
+
+    def _written(self, contents: Contents, steps: Generator[Step, Any, T]) -> T:
+        with self._parts.engine.memory.write(contents.size_bytes):
+            return self._run(steps)
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -411,45 +450,6 @@ class Store(BackedUp):
             raise InvalidInputError(problem, path="metadata")
         size_max = self._settings.store.metadata_bytes_max
         return about_segment(title, metadata or {}, size_bytes_max=size_max, is_kept=is_kept)
-
-    def _contents(
-        self,
-        *,
-        messages: Sequence[MessageInput] | None = None,
-        text: str | None = None,
-        document: DocumentInput | None = None,
-        parts: Sequence[PartInput] | None = None,
-    ) -> Contents:
-        given = [each for each in (messages, text, document, parts) if each is not None]
-        if len(given) != 1:
-            problem = f"give exactly one of messages, text, document, parts; got {len(given)}"
-            raise InvalidInputError(problem)
-        if messages is not None:
-            from tierfold.wire import parse_messages  # noqa: PLC0415  # pydantic costs 70 ms
-
-            return chat_contents(parse_messages(list(messages)))
-        if document is not None:
-            return document_contents(document_of(document))
-        if parts is not None:
-            return part_contents([_part(part, f"parts[{at}]") for at, part in enumerate(parts)])
-        return text_contents(_text(text, "text"))
-
-
-def _part(part: PartInput, path: str) -> Part:
-    text: Any = part
-    role: Any = None
-    if isinstance(part, Part):
-        text, role = part.text, part.role
-    elif isinstance(part, Mapping):
-        text, role = part.get("text"), part.get("role")
-    return Part(text=_text(text, path), role=None if role is None else _text(role, f"{path}.role"))
-
-
-def _text(value: Any, path: str) -> str:
-    if not isinstance(value, str):
-        problem = f"must be a text, not {type(value).__name__}"
-        raise InvalidInputError(problem, path=path)
-    return value
 
 
 def _title_of(document: DocumentInput | None) -> str:

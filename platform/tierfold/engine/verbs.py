@@ -22,6 +22,7 @@ from tierfold.context.stored import ContextInfo
 from tierfold.engine.clock import UnixClock
 from tierfold.engine.contents import Contents
 from tierfold.engine.questions import SESSION, Freshness, Hurry, Questions, ReadAccount, Ready
+from tierfold.engine.request_memory import RequestMemory
 from tierfold.engine.shard.operations import (
     Append,
     Audit,
@@ -113,6 +114,7 @@ class Verbs:
         limits: Limits,
         store_limits: StoreLimits,
         wall: WallClock = _WALL,
+        memory: RequestMemory | None = None,
     ) -> None:
         self.working_sets = working_sets
         self._clock = clock
@@ -123,6 +125,7 @@ class Verbs:
             wall=wall,
             limits=limits,
             session_age_ms_max=store_limits.session_age_ms_max,
+            memory=memory,
         )
 
     def create(
@@ -401,13 +404,20 @@ class Verbs:
         tokenizer: Tokenizer,
         freshness: Freshness = SESSION,
         hurry: Hurry | None = None,
+        may_read_less: bool = False,
     ) -> Generator[Step, Any, Ready]:
         """Read every stored context among the sources; one alone comes with its working set.
 
-        In a hurry only the newest part is read of what would take too long.
+        In a hurry only the newest part is read of what would take too long; with `may_read_less`
+        also of what there is no memory for, which raises OverloadError or TooLargeError else.
         """
         return self._questions.ready(
-            tenant, sources, tokenizer=tokenizer, freshness=freshness, hurry=hurry
+            tenant,
+            sources,
+            tokenizer=tokenizer,
+            freshness=freshness,
+            hurry=hurry,
+            may_read_less=may_read_less,
         )
 
     def working(

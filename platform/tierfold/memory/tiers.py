@@ -1,47 +1,48 @@
-"""L1 and L2 as exclusive levels under one order: decides moves, makes none.
+"""L1 and L2 of one shard: who belongs where, and what is owed to get there.
 
-A context's items move together. What is read for the second time comes up to L1 while that is under
-its high watermark; above it the last in order go down to the low one. Whoever carries the moves out
-says what became of them (`promoted`, `left`).
+Whole contexts move, each as one key. The first read of one brings its blocks to L2, the second its
+working set to L1, if it ranks above whom that would push out. Pure: a shard asks it and carries the
+moves out, the simulator replays it.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from tierfold.config import TierSettings
-from tierfold.memory.order import Key, Order
+from tierfold.errors import InvalidInputError
+from tierfold.memory.adaptive import Explanation
+from tierfold.memory.hierarchy import (
+    ORDERS_OF_WHOLES,
+    AdaptiveHierarchy,
+    Hierarchy,
+    HierarchySettings,
+    Ledger,
+    LevelSettings,
+    LevelState,
+    Move,
+    Prices,
+    Promotion,
+    Request,
+)
+from tierfold.memory.policies import POLICIES
 
-READS_TO_RISE = 2
-RISES_PER_DECISION = 8  # building working sets costs CPU: the rest waits for the next decision
-GROWTH_FIRST = 8.0  # bytes of a working set per byte of its blocks, until one was built
-TRACKED_MAX = 65_536  # contexts remembered: about 30 MB at most, whatever the disk holds
+Key = tuple[str, bytes]  # tenant and a context's digest
 
-_GROWTH_KEPT = 0.7  # of the old estimate, as each new working set comes
+ADAPTIVE = "adaptive"
+EXPANSION_FIRST = 8.0  # bytes of a working set per byte of its blocks, until one was built
+CONTEXTS_MAX = 65_536  # in both levels: some 40 MB of accounts, whatever those hold
+MOVES_BYTES_MAX = 256 * 1024 * 1024  # under way at a time
+PRICES = Prices(ms=(1.0, 3.0, 10.0), ms_per_kib=(0.0, 0.5, 0.6))  # below L1 sets are built anew
 
 
 class Level(IntEnum):
-    """Where a context lies above the disk."""
+    """Where a context lies."""
 
-    L1 = 1
-    L2 = 2
-
-
-class MoveKind(StrEnum):
-    """What is to be done with a context."""
-
-    PROMOTE = "promote"  # build its working set in L1, then drop its blocks from L2
-    DEMOTE = "demote"  # remove it from L1; its blocks come back to L2
-    DROP = "drop"  # remove its blocks from L2; the disk has them
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One move of one context."""
-
-    kind: MoveKind
-    key: Key
+    L1 = 0
+    L2 = 1
+    BELOW = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,170 +50,196 @@ class Touch:
     """One read of a context, as the reader saw it."""
 
     key: Key
-    size_bytes: int  # of the blocks it read
-    pinned_until_ms: int = 0
+    size_bytes: int  # of its blocks
     may_rise: bool = True  # its reader could have mapped a working set
 
 
-@dataclass(slots=True)
-class _Resident:
-    level: Level
-    size_bytes: int
-    reads: int = 0
-    pinned_until_ms: int = 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelReport:
+    """One level: who decides in it, what is held, what has moved."""
 
-
-@dataclass(slots=True)
-class _Sizes:
-    bytes: dict[Level, int] = field(default_factory=lambda: dict.fromkeys(Level, 0))
-    counts: dict[Level, int] = field(default_factory=lambda: dict.fromkeys(Level, 0))
+    state: LevelState
+    order: str
+    promotions: int  # contexts that were brought up to it
+    demotions: int  # that went down from it
 
 
 class Tiers:
-    """Which contexts lie in L1 and L2; bounded memory, none for contexts that nobody reads."""
+    """Which contexts belong to L1 and to L2, where they really lie, and the moves between."""
 
-    def __init__(self, settings: TierSettings, order: Order) -> None:
-        self._settings = settings
-        self._order = order
-        self._residents: OrderedDict[Key, _Resident] = OrderedDict()  # the last touched at the end
-        self._sizes = _Sizes()
-        self._growth = GROWTH_FIRST
+    def __init__(self, settings: TierSettings, *, has_l1: bool = True) -> None:
+        limits = (settings.l1_bytes_max if has_l1 else 0, settings.l2_bytes_max)
+        self._low_watermark = settings.low_watermark
+        self._order = settings.order
+        self._hierarchy = _hierarchy(settings, limits)
+        self._ledger = Ledger(
+            self._hierarchy, bytes_max=limits, high_watermark=settings.high_watermark
+        )
+        self._has_l1 = has_l1
+        self._counts = Counter[tuple[str, Level]]()
 
-    def touch(self, touch: Touch) -> None:
-        """Count a read; what is new enters L2, where reading has put its blocks."""
-        resident = self._residents.get(touch.key)
-        if resident is None:
-            resident = _Resident(Level.L2, 0)
-            self._residents[touch.key] = resident
-            self._sizes.counts[Level.L2] += 1
-        resident.reads += touch.may_rise
-        resident.pinned_until_ms = touch.pinned_until_ms
-        if resident.level is Level.L2:
-            self._resize(resident, max(resident.size_bytes, touch.size_bytes))
-        self._order.touch(touch.key)
-        self._residents.move_to_end(touch.key)
+    def touch(self, touch: Touch, now_ms: float) -> None:
+        """Count a read."""
+        self._hierarchy.access(
+            Request(
+                keys=[touch.key],
+                sizes=[touch.size_bytes],
+                highest=Level.L1 if touch.may_rise and self._has_l1 else Level.L2,
+            ),
+            now_ms,
+        )
 
     def keep(self, key: Key) -> None:
         """Count a context that will be read soon among those just read, if it is here."""
-        if key in self._residents:
-            self._order.touch(key)
-            self._residents.move_to_end(key)
+        self._hierarchy.foresee(key)
 
-    def promoted(self, key: Key, size_bytes: int) -> None:
-        """Note that its working set lies in L1 now."""
-        resident = self._residents.get(key)
-        if resident is None:
-            resident = _Resident(Level.L2, 0)
-            self._residents[key] = resident
-            self._sizes.counts[Level.L2] += 1
-        if resident.level is Level.L2 and resident.size_bytes:
-            grown = size_bytes / resident.size_bytes
-            self._growth = _GROWTH_KEPT * self._growth + (1 - _GROWTH_KEPT) * grown
-        self._shift(resident, Level.L1, size_bytes)
+    def lift(self, key: Key, size_bytes: int, *, until_ms: float) -> bool:
+        """Have a working set made before it is read; returns whether L1 takes it.
 
-    def demoted(self, key: Key, size_bytes: int) -> None:
-        """Note that it left L1, and how many bytes of its blocks lie in L2 now."""
-        resident = self._residents.get(key)
-        if resident is None:
-            return
-        resident.reads = 0
-        self._shift(resident, Level.L2, size_bytes)
+        A size that is only estimated keeps nobody out: as large as the level is tried once.
+        """
+        if self._hierarchy.place(key) == Level.L1:
+            return True
+        room = self._hierarchy.room_bytes(Level.L1)
+        size_bytes = min(size_bytes, int(room / self._hierarchy.expansion(Level.L1)))
+        lifted = self._hierarchy.lift([key], [size_bytes], level=Level.L1, until_ms=until_ms)
+        return bool(lifted)
 
-    def left(self, key: Key) -> None:
-        """Note that it lies in neither level any more."""
-        resident = self._residents.pop(key, None)
-        if resident is not None:
-            self._sizes.bytes[resident.level] -= resident.size_bytes
-            self._sizes.counts[resident.level] -= 1
-        self._order.forget(key)
+    def adopt(self, key: Key, file_bytes: int) -> bool:
+        """Take over a working set that lies in L1 already; returns whether there is room."""
+        size_bytes = int(file_bytes / EXPANSION_FIRST)
+        self._hierarchy.access(Request(keys=[key], sizes=[size_bytes], is_new=[True]), 0.0)
+        move = self._ledger.take_of(key)
+        if move is None or move.target != Level.L1:
+            return False
+        self._settle(move, file_bytes)
+        return self.lies(key) is Level.L1
 
-    def level(self, key: Key) -> Level | None:
-        """Return where a context lies, or None."""
-        resident = self._residents.get(key)
-        return None if resident is None else resident.level
+    def changed(self, key: Key) -> Move | None:
+        """Send a working set of an old version below; returns the move, to be made now."""
+        if self.belongs(key) is Level.L1:
+            self._hierarchy.supersede([key])
+        return self._ledger.take_of(key) if self.lies(key) is Level.L1 else None
+
+    def drop(self, key: Key) -> None:
+        """Note that a context lies below now, whatever was decided: it cannot be read."""
+        self._hierarchy.supersede([key])
+        move = self._ledger.take_of(key)
+        if move is not None:
+            self._ledger.confirm(move)
+
+    def forget(self, key: Key) -> None:
+        """Drop a context that was deleted; nothing is moved."""
+        self._hierarchy.forget([key])
+        self._ledger.forget([key])
+
+    def pin(self, key: Key, size_bytes: int, *, until_ms: float, now_ms: float) -> None:
+        """Keep a context where it is, or bring it up and keep it there; raises PinBudgetError."""
+        self._hierarchy.pin([key], [size_bytes], until_ms=until_ms, now_ms=now_ms)
+
+    def unpin(self, key: Key) -> None:
+        """End a pin before its time."""
+        self._hierarchy.unpin([key])
+
+    def is_pinned(self, key: Key) -> bool:
+        """Return whether a context is pinned."""
+        return self._hierarchy.is_pinned(key)
+
+    def resize(self, level: Level, bytes_max: int) -> None:
+        """Change a limit; what is too much goes down with the next moves."""
+        self._hierarchy.resize(level, int(bytes_max * self._low_watermark))
+        self._ledger.resize(level, bytes_max)
+
+    def take(self) -> Move | None:
+        """Return the next move to be made, down before up; it is confirmed later."""
+        taken = self._ledger.take(moves_max=1, bytes_max=MOVES_BYTES_MAX)
+        return taken[0] if taken else None
+
+    def take_of(self, key: Key) -> Move | None:
+        """Return the move of one context, to be made now whatever the watermarks say."""
+        return self._ledger.take_of(key)
+
+    def confirm(self, move: Move, *, is_done: bool = True, bytes_here: int | None = None) -> None:
+        """Note that a move was made and what it takes there, or that it was not made."""
+        if is_done:
+            self._settle(move, bytes_here)
+        else:
+            self._ledger.confirm(move, is_done=False)
+
+    def lies(self, key: Key) -> Level:
+        """Return where a context really is."""
+        return Level(self._ledger.lies(key))
+
+    def belongs(self, key: Key) -> Level:
+        """Return where a context is to be."""
+        return Level(self._hierarchy.place(key))
+
+    def size_of(self, key: Key) -> int:
+        """Return the bytes that a context's last read had; 0 where it is not above."""
+        return self._hierarchy.size_of(key)
 
     def size_bytes(self, level: Level) -> int:
-        """Return the bytes noted for a level."""
-        return self._sizes.bytes[level]
+        """Return the bytes noted for a level, as its contexts really lie."""
+        return self._ledger.size_bytes(level)
 
-    def count(self, level: Level) -> int:
-        """Return the contexts in a level."""
-        return self._sizes.counts[level]
+    def explain(self) -> Explanation | None:
+        """Return who decides and the costs that say why; None where one order is set."""
+        hierarchy = self._hierarchy
+        return hierarchy.explain() if isinstance(hierarchy, AdaptiveHierarchy) else None
 
-    def decide(self, now_ms: int) -> list[Move]:
-        """Return what is to move now: down first, so that there is room, then up."""
-        settings = self._settings
-        demoted = self._excess(Level.L1, settings.l1_bytes_max, now_ms)
-        dropped = self._excess(Level.L2, settings.l2_bytes_max, now_ms)
-        dropped += self._forgotten(dropped)
-        moves = [Move(MoveKind.DEMOTE, key) for key in demoted]
-        moves += [Move(MoveKind.DROP, key) for key in dropped]
-        return moves + [
-            Move(MoveKind.PROMOTE, key) for key in self._rising({*demoted, *dropped}, demoted)
-        ]
+    def report(self) -> Mapping[Level, LevelReport]:
+        """Return what each level holds and what has moved."""
+        explained = self.explain()
+        order = self._order if explained is None else explained.expert
+        return {
+            level: LevelReport(
+                state=state,
+                order="lru" if state.problem else order,
+                promotions=self._counts["up", level],
+                demotions=self._counts["down", level],
+            )
+            for level, state in zip(Level, self._hierarchy.state(), strict=False)
+        }
 
-    def _excess(self, level: Level, bytes_max: int, now_ms: int) -> list[Key]:
-        """Return the victims of a level: none up to the high watermark, then down to the low."""
-        size = self._sizes.bytes[level]
-        if size <= bytes_max * self._settings.high_watermark:
-            return []
-        target = bytes_max * self._settings.low_watermark
-        victims: list[Key] = []
-        for key in self._in_order(level, now_ms):
-            if size <= target:
-                break
-            size -= self._residents[key].size_bytes
-            victims.append(key)
-        return victims
+    def _settle(self, move: Move, bytes_here: int | None) -> None:
+        self._ledger.confirm(move)
+        if move.target < move.source:
+            self._counts["up", Level(move.target)] += 1
+        else:
+            self._counts["down", Level(move.source)] += 1
+        if bytes_here is not None and self._hierarchy.place(move.key) == move.target:
+            self._hierarchy.measured(move.key, bytes_here)
 
-    def _in_order(self, level: Level, now_ms: int) -> list[Key]:
-        """Return a level's contexts, the first to go first; pinned ones are the last."""
-        members = [key for key, each in self._residents.items() if each.level is level]
 
-        def standing(key: Key) -> tuple[bool, float]:
-            return self._residents[key].pinned_until_ms > now_ms, self._order.rank(key)
-
-        return sorted(members, key=standing)
-
-    def _forgotten(self, dropped: list[Key]) -> list[Key]:
-        """Return those in L2 that are one too many to remember, the longest untouched first."""
-        excess = len(self._residents) - len(dropped) - TRACKED_MAX
-        if excess <= 0:
-            return []
-        gone = set(dropped)
-        old = (
-            key
-            for key, each in self._residents.items()
-            if each.level is Level.L2 and key not in gone
+def _hierarchy(settings: TierSettings, limits: tuple[int, int]) -> Hierarchy:
+    """Return the hierarchy that the settings name; levels are decided by the low watermark."""
+    low = settings.low_watermark
+    l1, l2 = (int(limit * low) for limit in limits)
+    built = HierarchySettings(
+        levels=(
+            LevelSettings(name="L1", bytes_max=l1, expansion=EXPANSION_FIRST),
+            LevelSettings(name="L2", bytes_max=l2),
+        ),
+        promotion=Promotion.SECOND_READ,
+        pinned_bytes_max=int((l1 + l2) * settings.pinned_share_max),
+        lifted_share_max=1.0,
+        tenant_share_max=settings.tenant_share_max,
+        keys_max=CONTEXTS_MAX,
+    )
+    if settings.order == ADAPTIVE:
+        return AdaptiveHierarchy(
+            built, prices=PRICES, orders=ORDERS_OF_WHOLES, tenant_of=_tenant_of
         )
-        return [key for _, key in zip(range(excess), old, strict=False)]
+    if settings.order in ORDERS_OF_WHOLES:
+        ranks = ORDERS_OF_WHOLES[settings.order]
+        return Hierarchy(replace(built, ranks=ranks), tenant_of=_tenant_of)
+    if settings.order in POLICIES:
+        return Hierarchy(built, build=POLICIES[settings.order], tenant_of=_tenant_of)
+    known = dict.fromkeys([ADAPTIVE, *ORDERS_OF_WHOLES, *POLICIES])
+    problem = f"{settings.order!r} is none of {', '.join(known)}"
+    raise InvalidInputError(problem, path="tiers.order")
 
-    def _rising(self, leaving: set[Key], demoted: Iterable[Key]) -> list[Key]:
-        """Return who comes up to L1: the last touched first, while there is room for them."""
-        settings = self._settings
-        freed = sum(self._residents[key].size_bytes for key in demoted)
-        room = settings.l1_bytes_max * settings.high_watermark
-        room -= self._sizes.bytes[Level.L1] - freed
-        rising: list[Key] = []
-        for key, resident in reversed(self._residents.items()):
-            if len(rising) == RISES_PER_DECISION or room <= 0:
-                break
-            if resident.level is Level.L1 or resident.reads < READS_TO_RISE or key in leaving:
-                continue
-            expected = resident.size_bytes * self._growth
-            if expected <= room:
-                rising.append(key)
-                room -= expected
-        return rising
 
-    def _resize(self, resident: _Resident, size_bytes: int) -> None:
-        self._sizes.bytes[resident.level] += size_bytes - resident.size_bytes
-        resident.size_bytes = size_bytes
-
-    def _shift(self, resident: _Resident, level: Level, size_bytes: int) -> None:
-        self._sizes.bytes[resident.level] -= resident.size_bytes
-        self._sizes.counts[resident.level] -= 1
-        resident.level = level
-        resident.size_bytes = size_bytes
-        self._sizes.bytes[level] += size_bytes
-        self._sizes.counts[level] += 1
+def _tenant_of(key: object) -> str:
+    assert isinstance(key, tuple), "the keys of a shard are contexts"
+    return str(key[0])

@@ -1,6 +1,6 @@
 """The progressive pipeline: stages in order of cost, the best answer so far at every moment."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,6 +31,10 @@ class Draft:
     stop_reason: StopReason | None = None
 
 
+def _nothing() -> None:
+    """Do nothing before ranking."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Pipeline:
     """One request's way through the stages."""
@@ -44,6 +48,7 @@ class Pipeline:
     deadline_ms: float | None  # on the clock
     clock: Clock
     latency: LatencyModel
+    before_ranking: Callable[[], None] = _nothing  # called once, when the units are indexed
     index_ms: float = 0.0
     _rankings: dict[str, Ranking] = field(default_factory=dict)
 
@@ -142,6 +147,8 @@ class Pipeline:
             index_began_ms = self.clock.now_ms()
             self.prepared.working()
             self.index_ms = self._observe("index", index_began_ms)
+        if before is None:
+            self.before_ranking()
         predicted_ms = self.latency.predict_ms(stage.name, self._total)
         began_ms = self.clock.now_ms()
         ranking = stage.rank(self.prepared.working(), self.request.ask, self._rankings)

@@ -19,6 +19,7 @@ class Prepared:
     """
 
     __slots__ = (
+        "__weakref__",
         "_sources",
         "_working",
         "intake",

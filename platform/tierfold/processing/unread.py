@@ -83,6 +83,7 @@ class Newest:
 
     parts: tuple[Excerpt, ...]
     share: float  # of the characters
+    is_for_memory: bool = False  # there was no memory for all of it; else there was no time
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -100,6 +101,7 @@ class Newest:
         return Newest(
             parts=tuple(part.within(before) for part, before in pairs),
             share=self.share * outer.share,
+            is_for_memory=self.is_for_memory or outer.is_for_memory,
         )
 
     def tokens_unread(self, tokens: int) -> tuple[int, ...]:
@@ -113,9 +115,14 @@ class Newest:
         return sum(count(marker) + _AROUND_MARKER_TOKENS_MAX for marker in marked)
 
     def completed(
-        self, answer: Answer, *, count: Callable[[tuple[Source, ...]], int], markers: Markers
+        self,
+        answer: Answer,
+        *,
+        count: Callable[[tuple[Source, ...]], int],
+        markers: Markers,
+        reason: StopReason = StopReason.DEADLINE,
     ) -> Answer:
-        """Return the answer to the newest part as an answer to the whole."""
+        """Return the answer to the newest part as an answer to the whole; why it is a part."""
         pairs = zip(answer.sources, self.parts, strict=True)
         sources = tuple(_marked(source, part.marker(markers)) for source, part in pairs)
         read = answer.usage.original_prompt_tokens
@@ -123,7 +130,7 @@ class Newest:
         return replace(
             answer,
             sources=sources,
-            stop_reason=StopReason.DEADLINE,
+            stop_reason=reason,
             quality=_scaled(answer.quality, self.share),
             usage=replace(
                 answer.usage,
@@ -169,9 +176,11 @@ def newest(sources: tuple[Source, ...], characters_max: int, *, ask: str = "") -
 
 
 def may_read_less(budget: Budget, *, stages: Sequence[str], bypass: bool) -> bool:
-    """Return whether a request would rather have the newest part read than be answered late."""
-    has_deadline = budget.latency_ms is not None and budget.asks_to_shrink
-    return has_deadline and not stages and not bypass
+    """Return whether a request would rather have the newest part read than get no answer in time.
+
+    Nor where there is no memory for all of it.
+    """
+    return budget.asks_to_shrink and not stages and not bypass
 
 
 def has_keep_mark(sources: tuple[Source, ...]) -> bool:

@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tierfold.memory.hierarchy import (
+    AdaptiveHierarchy,
     Hierarchy,
     HierarchySettings,
     LevelSettings,
     Move,
+    Prices,
     Request,
 )
 from tierfold.memory.prefetch import Evidence, Hint, Prefetcher, PrefetchSettings
 from tierfold.sim.tier_baseline import InclusiveLru
-from tierfold.sim.tier_model import LARGE, NAMES, TierCosts, TierShares, Written, costs
+from tierfold.sim.tier_model import COSTS_MS, LARGE, NAMES, TierCosts, TierShares, Written, costs
 from tierfold.sim.trace import Trace
 
 READ_AHEAD_LEVEL = 1  # batches come up to L1: L0 belongs to what is being read
@@ -95,7 +97,8 @@ def hierarchy_for(
         LevelSettings(name=name, bytes_max=limit) for name, limit in zip(NAMES, limits, strict=True)
     )
     settings = HierarchySettings(levels=levels)
-    return Hierarchy(settings if template is None else replace(template, levels=levels))
+    settings = settings if template is None else replace(template, levels=levels)
+    return AdaptiveHierarchy(settings, prices=Prices(COSTS_MS))
 
 
 def read_ahead(settings: PrefetchSettings | None = None) -> Prefetcher:

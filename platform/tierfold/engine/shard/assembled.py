@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tierfold.config import RetentionRule, Settings
+from tierfold.engine.pool_keeper import PoolKeeper
 from tierfold.engine.shard.blocks import Blocks, ObjectSource
 from tierfold.engine.shard.committer import Committer
 from tierfold.engine.shard.core import Core, CoreParts
@@ -46,6 +47,7 @@ class ShardParts:
     pack: Pack = packed
     is_cpu_pressed: Callable[[], bool] = _never
     retention: Callable[[], Sequence[RetentionRule]] | None = None  # None: those of the settings
+    keeper: PoolKeeper | None = None  # None: memory is only counted
 
 
 class OpenShard:
@@ -68,6 +70,7 @@ class OpenShard:
             codec_of=dictionaries.codec_of,
             bytes_max=parts.settings.tiers.l2_bytes_max,
             source=source,
+            keeper=parts.keeper,
         )
         self.core = core = Core(self._core_parts(parts, dictionaries), was_read=self._was_read)
         self.upkeep = Upkeep(self._upkeep_parts(parts, dictionaries, core, source))
@@ -110,6 +113,7 @@ class OpenShard:
         self._patient.stop(_LAST_CALL_S)
         self.upkeep.close()
         self._shard.close()
+        self.blocks.clear()
 
     def _rest_ms(self, worked_ms: float) -> float:
         """Return how long upkeep rests: longer while callers wait, shorter while rows pile up."""
@@ -124,6 +128,7 @@ class OpenShard:
                 tokenizer=read.tokenizer,
                 pinned_until_ms=read.pinned_until_ms,
                 is_partial=read.is_partial,
+                tier=read.reading.tier,
             )
         )
 
@@ -157,6 +162,7 @@ class OpenShard:
             folder=parts.folder,
             load=core.load,
             info=core.reader.described,
+            load_blocks=core.reader.bring_up,
             remove=core.remove,
             settings=parts.settings,
             clock=parts.clock,

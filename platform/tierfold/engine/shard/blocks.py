@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from tierfold.compression.lossless import Block, Codec, block_hash
+from tierfold.engine.pool_keeper import PoolKeeper
+from tierfold.engine.process_memory import unlimited_keeper
 from tierfold.engine.shard.committer import Committer
 from tierfold.engine.shard.keys import (
     block_key,
@@ -14,6 +16,7 @@ from tierfold.engine.shard.keys import (
     stub_hash,
     uploaded_prefix,
 )
+from tierfold.engine.shard.memory_share import BlockLeases
 from tierfold.engine.shard.objects import block_object
 from tierfold.engine.shard.together import require_all, together
 from tierfold.engine.shard.view import View
@@ -70,13 +73,16 @@ class Blocks:
         codec_of: CodecOf,
         bytes_max: int,
         source: ObjectSource | None,
+        keeper: PoolKeeper | None = None,
     ) -> None:
+        self._leases = BlockLeases(keeper or unlimited_keeper(), self._shrink)
         self._values = values
         self._codec_of = codec_of
         self._bytes_max = bytes_max
         self._source = source
         self._packed: OrderedDict[BlockId, bytes] = OrderedDict()
         self._unpacked: OrderedDict[BlockId, Found] = OrderedDict()
+        self._fresh: OrderedDict[BlockId, None] = OrderedDict()  # read, and kept for nobody yet
         self._size_bytes = 0
         self._lock = threading.Lock()
         self._damaged: dict[BlockId, bytes] = {}  # what they should be
@@ -119,6 +125,21 @@ class Blocks:
         """Return the bytes a block takes in memory; 0 where it is not there."""
         return len(self._packed.get((tenant, number), b""))
 
+    def keep(self, tenant: str, number: int) -> bool:
+        """Keep a block that was read for as long as there is anything else to give up for room.
+
+        Returns whether it is there. What is not kept goes first: a scan pushes out only itself.
+        """
+        with self._lock:
+            self._fresh.pop((tenant, number), None)
+            return (tenant, number) in self._packed
+
+    def resize(self, bytes_max: int) -> None:
+        """Change the limit; what is too much goes now."""
+        with self._lock:
+            self._bytes_max = bytes_max
+            self._make_room(bytes_max)
+
     def evict(self, tenant: str, number: int) -> None:
         """Remove a block from memory, whether or not it is there."""
         with self._lock:
@@ -141,6 +162,7 @@ class Blocks:
         with self._lock:
             for key in list(self._packed):
                 self._forget(key)
+        self._leases.release()
 
     def _in_memory(self, key: BlockId) -> Found | None:
         with self._lock:
@@ -154,24 +176,24 @@ class Blocks:
 
     def _load_many(self, tenant: str, numbers: list[int]) -> dict[int, Found]:
         """Read blocks from the disk in one call, and what L4 alone has side by side."""
-        keys = [block_key(tenant, number) for number in numbers]
         try:
-            values = self._values.get_many(Family.BLOCK, keys) if len(numbers) > 1 else []
-            hashes = [stub_hash(value) if value is not None else None for value in values]
+            if len(numbers) > 1:
+                return self._loaded_together(tenant, numbers)
         except CorruptError:  # each by itself: the sound ones are served, the damaged mended
-            values = []
-        if not values:
-            each = ((number, self._load((tenant, number), may_wait=True)) for number in numbers)
-            return {number: found for number, found in each if found is not None}
-        fetched = self._from_l4_together(
-            tenant, {at: hashed for at, hashed in zip(numbers, hashes, strict=True) if hashed}
-        )
-        found: dict[int, Found] = {}
-        for number, value in zip(numbers, values, strict=True):
-            tier, packed = ("L4", fetched[number]) if number in fetched else ("L3", value)
-            if packed is not None:
-                found[number] = self._held((tenant, number), packed, tier)
-        return found
+            pass
+        each = ((number, self._load((tenant, number), may_wait=True)) for number in numbers)
+        return {number: found for number, found in each if found is not None}
+
+    def _loaded_together(self, tenant: str, numbers: list[int]) -> dict[int, Found]:
+        keys = [block_key(tenant, number) for number in numbers]
+        values = self._values.get_many(Family.BLOCK, keys)
+        there = {at: value for at, value in zip(numbers, values, strict=True) if value is not None}
+        hashes = {at: hashed for at, value in there.items() if (hashed := stub_hash(value))}
+        fetched = self._from_l4_together(tenant, hashes)
+        return {
+            at: self._held((tenant, at), fetched.get(at, value), "L4" if at in hashes else "L3")
+            for at, value in there.items()
+        }
 
     def _from_l4_together(self, tenant: str, hashes: Mapping[int, bytes]) -> dict[int, bytes]:
         """Return blocks of L4 by number: the first one alone, since it may find L4 away."""
@@ -214,13 +236,15 @@ class Blocks:
 
     def _held(self, key: BlockId, packed: bytes, tier: str) -> Found:
         block = self._codec_of(key[0]).unpack(packed)
+        wanted = min(self._size_bytes + len(packed), self._bytes_max)
+        room = min(self._leases.room_for(wanted), self._bytes_max)
         with self._lock:
             self._forget(key)
             self._packed[key] = packed
             self._size_bytes += len(packed)
             self._hold_unpacked(key, Found(block, "L2", len(packed)))
-            while self._size_bytes > self._bytes_max and self._packed:
-                self._forget(next(iter(self._packed)))
+            self._fresh[key] = None
+            self._make_room(room)
         return Found(block, tier, len(packed))
 
     def _hold_unpacked(self, key: BlockId, found: Found) -> None:
@@ -228,7 +252,17 @@ class Blocks:
         if len(self._unpacked) > UNPACKED_KEPT:
             self._unpacked.popitem(last=False)
 
+    def _shrink(self, size_bytes: int) -> None:
+        """Forget blocks until no more than so many bytes are left."""
+        with self._lock:
+            self._make_room(size_bytes)
+
+    def _make_room(self, bytes_max: int) -> None:
+        while self._size_bytes > bytes_max and self._packed:
+            self._forget(next(iter(self._fresh or self._packed)))
+
     def _forget(self, key: BlockId) -> None:
+        self._fresh.pop(key, None)
         self._size_bytes -= len(self._packed.pop(key, b""))
         self._unpacked.pop(key, None)
 

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from tierfold.config import Settings
 from tierfold.engine.clock import MonotonicClock, UnixClock
+from tierfold.engine.pool_keeper import PoolKeeper
+from tierfold.engine.process_memory import unlimited_keeper
 from tierfold.engine.shard.assembled import OpenShard, ShardParts
 from tierfold.engine.shard.folders import settle
 from tierfold.engine.shard.keys import NEXT_BLOCK_KEY
+from tierfold.engine.shard.memory_share import database_lease, database_settings, fitted
 from tierfold.engine.shard.operations import Operation, Result
 from tierfold.engine.shard.rules_file import RulesInForce
 from tierfold.engine.shard.shared_memory import HeldFolder, sweep_left
@@ -21,7 +24,7 @@ from tierfold.engine.shard.upkeep.packing import Pack, packed
 from tierfold.engine.working import SharedFolder
 from tierfold.errors import CorruptError, SetupError
 from tierfold.ports import Batch, Family, KeyValues, Objects
-from tierfold.storage import RocksKeyValues, RocksSettings, open_objects
+from tierfold.storage import RocksKeyValues, open_objects
 
 SHARDS_KEY = b"shards"  # in `meta`: how many the store had when this one was made
 
@@ -57,14 +60,37 @@ class ShardHome:
 class DiskShard:
     """A shard and everything under it; whoever opens it closes it."""
 
-    def __init__(self, home: ShardHome, *, settings: Settings, pack: Pack = packed) -> None:
-        """Open what is stored, or begin; raises SetupError, StorageFullError or CorruptError."""
+    def __init__(
+        self,
+        home: ShardHome,
+        *,
+        settings: Settings,
+        pack: Pack = packed,
+        keeper: PoolKeeper | None = None,
+    ) -> None:
+        """Open what is stored, or begin; raises SetupError, StorageFullError or CorruptError.
+
+        `keeper` has the memory of this process. Without one the shard takes what the settings say.
+        """
         self._is_closed = False
+        self._keeper = keeper or unlimited_keeper()
+        limit_bytes = self._keeper.limit_bytes
+        settings = fitted(settings, limit_bytes, shards=home.shards)
+        database = database_settings(
+            settings.memory,
+            limit_bytes,
+            shards=home.shards,
+            free_bytes_min=settings.tiers.free_disk_bytes_min,
+        )
         self._retention = RulesInForce(Path(home.store), settings, shards=home.shards)
         self._objects: Objects | None = None
         settle(home.folder)
-        database = RocksSettings(free_bytes_min=settings.tiers.free_disk_bytes_min)
-        self._values = RocksKeyValues(home.folder, settings=database)
+        self._lease = database_lease(self._keeper, database)
+        try:
+            self._values = RocksKeyValues(home.folder, settings=database)
+        except BaseException:
+            self._lease.release()
+            raise
         self._held: HeldFolder | None = None
         try:
             sweep_left(_SHARED_MEMORY, _shared_prefix())
@@ -103,11 +129,13 @@ class DiskShard:
                 folder=self._folder,
                 pack=pack,
                 retention=self._retention,
+                keeper=self._keeper,
             )
         )
 
     def _let_go(self) -> None:
         self._values.close()
+        self._lease.release()
         if self._held is not None:
             self._held.remove()  # in memory, for nobody now
         if self._objects is not None:
@@ -119,9 +147,15 @@ def _shared_prefix() -> str:
     return f"tierfold-{os.getuid()}-"
 
 
-def open_shard(home: ShardHome, *, settings: Settings, pack: Pack = packed) -> DiskShard:
-    """Open a shard with its upkeep at work."""
-    return DiskShard(home, settings=settings, pack=pack)
+def open_shard(
+    home: ShardHome,
+    *,
+    settings: Settings,
+    pack: Pack = packed,
+    keeper: PoolKeeper | None = None,
+) -> DiskShard:
+    """Open a shard with its upkeep at work; `keeper` has the memory of this process."""
+    return DiskShard(home, settings=settings, pack=pack, keeper=keeper)
 
 
 def require_readable(folder: Path) -> None:

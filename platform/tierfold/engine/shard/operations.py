@@ -4,16 +4,18 @@ Many operations travel in one call; each has its own result, in the same order, 
 failure is a result too: a TierfoldError.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tierfold.context import Tokenizer
 from tierfold.context.identity import ContextKey
 from tierfold.context.manifest import Change, Head, Shape
 from tierfold.context.segment import Item, Name, Segment
 from tierfold.context.stored import ContextInfo
 from tierfold.errors import TierfoldError
-from tierfold.memory.prefetch import Evidence, SkipReason
+from tierfold.memory.adaptive import Explanation
+from tierfold.memory.prefetch import Evidence, PrefetchFigures, SkipReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +202,7 @@ class Prefetch:
 
     contexts: tuple[ContextKey, ...]
     evidence: Evidence
-    tokenizer: str = ""  # of the working sets; "" is that of the last question on a context
+    tokenizer: Tokenizer | None = None  # of the working sets; None is that of the last question
     deadline_ms: float | None = None  # from now; what is not begun by then is left
 
 
@@ -370,6 +372,13 @@ class TierReport:
     hits: int  # reads that ended here
     latency_ms_p50: float | None  # of those reads
     latency_ms_p99: float | None
+    misses: int = 0  # reads that had to go further down
+    order: str = ""  # who goes first; "" where nothing is chosen
+    promotions: int = 0  # contexts that were brought up to it
+    demotions: int = 0  # that went down from it
+    pinned_bytes: int = 0  # kept whatever is read, or read ahead and not read yet
+    tenant_bytes_max: int | None = None  # the most that one tenant holds; None: all
+    problem: str = ""  # a policy that failed: since then it is the longest unread that goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,6 +408,9 @@ class TiersReport:
     object_store_problem: str  # why the last try failed, "" where it did not
     upkeep_problem: str = ""  # which jobs failed the last time, and why
     passes: tuple[PassReport, ...] = ()
+    choice: Explanation | None = None  # of the order in L1 and L2; None where one is set
+    prefetch: Mapping[str, PrefetchFigures] = field(default_factory=dict)  # by evidence
+    prefetch_coverage: float | None = None  # of the reads that L1 did not have before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

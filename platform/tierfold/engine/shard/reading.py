@@ -1,6 +1,6 @@
 """Reads: from a head to bodies, in the caller's thread and no further than the question goes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
@@ -148,6 +148,15 @@ class Reader:
         def read(head: Head, reader: BodyReader) -> tuple[ContextInfo, tuple[bytes, ...]]:
             names = names_between(head, 0, head.items, reader.bodies)
             return self._info(head, reader), reader.items(names)
+
+        return self._steady_at(tenant, digest, None, read)
+
+    def bring_up(self, tenant: str, digest: bytes) -> Mapping[int, int]:
+        """Bring the blocks of a context to memory, for upkeep; returns their bytes by number."""
+
+        def read(head: Head, reader: BodyReader) -> Mapping[int, int]:
+            reader.items(names_between(head, 0, head.items, reader.bodies))
+            return reader.reading.blocks
 
         return self._steady_at(tenant, digest, None, read)
 

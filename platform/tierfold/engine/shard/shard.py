@@ -25,6 +25,8 @@ from tierfold.engine.shard.operations import (
     ListContexts,
     NewestItems,
     Operation,
+    Prefetch,
+    Prefetched,
     ReadHandle,
     ReadItems,
     ReadNewest,
@@ -33,15 +35,26 @@ from tierfold.engine.shard.operations import (
     Search,
     TiersReport,
 )
+from tierfold.engine.shard.pending import is_tool_call_pending
+from tierfold.engine.shard.pinning import PinLink, Pinning
 from tierfold.engine.shard.upkeep.upkeep import ReadsOfTier
 from tierfold.errors import SetupError, TierfoldError, TooLargeError
+from tierfold.memory.prefetch import Evidence
 
 OPERATIONS_MAX = 4096  # in one call
 
 _CHANGING = get_args(Changing)
 
 
-class UpkeepLink(Protocol):
+class PrefetchLink(Protocol):
+    """Prefetching as the shard calls it."""
+
+    def ask(self, operation: Prefetch) -> Prefetched:
+        """Take hints, and say what becomes of them."""
+        ...
+
+
+class UpkeepLink(PinLink, Protocol):
     """Upkeep as the shard calls it."""
 
     def was_changed(self, tenant: str, digest: bytes, *, row_bytes: int, leaves: bool) -> bool:
@@ -50,6 +63,15 @@ class UpkeepLink(Protocol):
 
     def was_deleted(self, tenant: str, digest: bytes) -> None:
         """Note that a context is gone."""
+        ...
+
+    def hint(self, tenant: str, digest: bytes, evidence: Evidence) -> None:
+        """Note that a context will be read soon, as a change of it shows."""
+        ...
+
+    @property
+    def prefetching(self) -> PrefetchLink:
+        """What takes hints."""
         ...
 
     def report(self, reads: Mapping[str, ReadsOfTier] | None = None) -> TiersReport:
@@ -109,6 +131,7 @@ class Shard:
             ReadHandle: core.reader.handle,
             ListContexts: core.listing.page,
             Search: self._found,
+            Prefetch: self._prefetched,
             GetTiers: self._tiers,
             Audit: self._audited,
             Compact: self._compacted,
@@ -139,16 +162,22 @@ class Shard:
 
     def _change(self, operations: Sequence[Any]) -> list[Result]:
         """Make changes together, each on its own."""
+        parts = self._core.parts
+        pinning = Pinning(self._upkeep, self._core.reader, parts.wall)
+        refusals = pinning.refusals(operations)
+        asked = [each for at, each in enumerate(operations) if at not in refusals]
         try:
-            made = self._maker.make(operations)
+            made = self._maker.make(asked)
         finally:
-            self._core.parts.blocks.mend(self._core.parts.committer)
-        for step, outcome in made:
+            parts.blocks.mend(parts.committer)
+        for operation, (step, outcome) in zip(asked, made, strict=True):
+            pinning.made(operation, outcome)
             if isinstance(outcome, BaseException) and not isinstance(outcome, TierfoldError):
                 raise outcome
             if step is not None and step.has_changed:
                 self._tell(step, outcome)
-        return [outcome for _, outcome in made]
+        outcomes = iter([outcome for _, outcome in made])
+        return [refusals[at] if at in refusals else next(outcomes) for at in range(len(operations))]
 
     def _tell(self, step: ChangeStep, outcome: Result) -> None:
         """Let upkeep know what was changed."""
@@ -159,6 +188,8 @@ class Shard:
             is_due = self._upkeep.was_changed(
                 context.tenant, context.digest, row_bytes=step.rows_bytes, leaves=step.has_left
             )
+            if is_tool_call_pending(step.operation):
+                self._upkeep.hint(context.tenant, context.digest, Evidence.TOOL_CALL_PENDING)
             if is_due and self._wake is not None:
                 self._wake()
 
@@ -183,6 +214,12 @@ class Shard:
             problem = "search is switched off in this store's settings"
             raise SetupError(problem)
         return self._search.find(operation.tenant, operation.query, operation.limit)
+
+    def _prefetched(self, operation: Prefetch) -> Prefetched:
+        prefetched = self._upkeep.prefetching.ask(operation)
+        if prefetched.accepted and self._wake is not None:
+            self._wake()
+        return prefetched
 
     def _tiers(self, _: GetTiers) -> TiersReport:
         return self._upkeep.report(self._reads.by_tier())

@@ -27,6 +27,7 @@ class Partial:
     excerpt: Excerpt
     characters_read: int
     characters: int  # of the whole, estimated
+    is_for_memory: bool = False  # there was none to read all of it; else there was no time
 
 
 def partial_of(

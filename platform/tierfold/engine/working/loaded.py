@@ -1,8 +1,7 @@
 """A stored context made ready for questions, and made longer by what is appended."""
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,21 +11,18 @@ from tierfold.context.canonical import text_of
 from tierfold.context.manifest import Shape
 from tierfold.context.segment import item_name
 from tierfold.context.stored import ContextInfo
+from tierfold.engine.held_bytes import BLOCK_BYTES, ROW_BYTES, held_bytes
 from tierfold.engine.working.decode import StoredSource, more_of, source_of
 from tierfold.processing import Places, Prepared
 from tierfold.relevance import WorkingSet
-from tierfold.text import Intake, UnitTable, read, read_more
+from tierfold.text import read, read_more
 
 _LIMITS = Limits()
-_BLOCK_BYTES = 550  # a block, its origin, its place in tuples, what says that it is left out
-_UNIT_BYTES = 80  # of what answers have in common: lanes, and stocks with and without markers
-_ROW_BYTES = 1_500  # a message with its own object, a row, what is known of it; texts apart
-_PART_BYTES = 150
-_ITEM_BYTES = _BLOCK_BYTES + _ROW_BYTES  # of an item that is appended, and for each of its bytes:
+_ITEM_BYTES = BLOCK_BYTES + ROW_BYTES  # of an item that is appended, and for each of its bytes:
 _GROWTH = 9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Loaded:
     """The working set of one version of a context."""
 
@@ -111,7 +107,7 @@ def _of_source(
     prepared = Prepared(
         sources=(source,), tokenizer=tokenizer, intake=intake, places=places, working=working
     )
-    size_bytes = _size_bytes(source, intake) + working.size_bytes
+    size_bytes = held_bytes((source,), intake) + working.size_bytes
     return Loaded(info=info, prepared=prepared, items=info.head.items, size_bytes=size_bytes)
 
 
@@ -123,23 +119,3 @@ def _source_in(prepared: Prepared) -> StoredSource:
 
 def _title(source: StoredSource) -> str:
     return source.document.title if isinstance(source, DocumentSource) else ""
-
-
-def _size_bytes(source: StoredSource, intake: Intake) -> int:
-    """Return the bytes of what is held besides the postings."""
-    units = intake.units
-    arrays = (
-        *(getattr(units, field.name) for field in fields(UnitTable)),
-        *(units.frames.parent, units.frames.tokens, units.frames.pinned),
-        *(intake.block_start, intake.weight, intake.row_is_pinned, intake.row_overhead),
-    )
-    size = sum(each.nbytes for each in arrays if isinstance(each, np.ndarray))
-    size += sys.getsizeof(units.text) + sum(map(sys.getsizeof, units.titles))
-    size += _BLOCK_BYTES * len(intake.blocks) + _UNIT_BYTES * len(units)
-    if isinstance(source, MessagesSource):
-        texts = (text for message in source.messages for text in message.texts())
-        return size + _ROW_BYTES * len(source.messages) + sum(map(sys.getsizeof, texts))
-    parts = source.document.parts
-    if parts is None:
-        return size + sys.getsizeof(source.document.text)
-    return size + sum(_PART_BYTES + sys.getsizeof(part.text) for part in parts)

@@ -1,14 +1,22 @@
-"""L0: working sets in this process's heap, bounded by bytes, the longest unused gone first."""
+"""L0: working sets in this process's heap, bounded by bytes, the longest unused gone first.
+
+Each is leased from the cache's pool, which may want those back that are worth least.
+"""
 
 import math
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from typing import get_args
 
 from tierfold.context import Tokenizer
 from tierfold.context.identity import ContextKey
+from tierfold.engine.pool_keeper import PoolKeeper
+from tierfold.engine.process_memory import unlimited_keeper
 from tierfold.engine.working.loaded import Loaded
+from tierfold.engine.working.set_leases import SetLeases
 
 CHANGES_NOTED_MAX = 4096  # contexts whose last change is remembered; 1 MB
 
@@ -55,8 +63,9 @@ class WorkingSetsReport:
 class WorkingSets:
     """Holds working sets; safe to share between threads, each call takes one short lock."""
 
-    def __init__(self, bytes_max: int) -> None:
+    def __init__(self, bytes_max: int, keeper: PoolKeeper | None = None) -> None:
         self.bytes_max = bytes_max
+        self._leases = SetLeases(keeper or unlimited_keeper())
         self._held: OrderedDict[_Key, Held] = OrderedDict()
         self._noted: OrderedDict[ContextKey, _Noted] = OrderedDict()
         self._forgotten = _Noted(0, -math.inf, -math.inf)  # stands for all that were noted before
@@ -74,6 +83,7 @@ class WorkingSets:
                 return None
             self._hits += 1
             self._held.move_to_end((key, tokenizer))
+            self._leases.used((key, tokenizer))
             is_current = self._noted.get(key, self._forgotten).is_seen(held)
             return held if is_current else replace(held, is_current=False)
 
@@ -92,20 +102,33 @@ class WorkingSets:
         """Hold a working set unless one confirmed later is held, or it is larger than all room.
 
         Not the version decides: a context that was deleted and made again begins at 1. Returns
-        whether it is held now.
+        whether it is held now. One that is not held is not leased either.
         """
+        place = (key, tokenizer)
+        if not self._may_hold(place, loaded, checked_ms):
+            return False
+        lease = self._leases.lease(loaded, partial(self._evict, place, weakref.ref(loaded)))
+        if lease is None:
+            with self._lock:
+                self._leases.refused()
+            return False
         with self._lock:
-            before = self._held.get((key, tokenizer))
-            if before is not None and before.checked_ms > checked_ms:
+            if self._is_older(place, checked_ms):
+                lease.lease.release()
                 return False
-            self._remove((key, tokenizer))
-            if loaded.size_bytes > self.bytes_max:
-                return False
-            self._held[key, tokenizer] = Held(loaded=loaded, checked_ms=checked_ms)
+            self._remove(place)
+            self._held[place] = Held(loaded=loaded, checked_ms=checked_ms)
+            self._leases.hold(place, lease)
             self._size_bytes += loaded.size_bytes
             while self._size_bytes > self.bytes_max:
                 self._remove(next(iter(self._held)))
             return True
+
+    def clear(self) -> None:
+        """Forget all contexts."""
+        with self._lock:
+            for place in list(self._held):
+                self._remove(place)
 
     def changed(self, key: ContextKey, version: int, *, asked_ms: float, made_ms: float) -> None:
         """Note a change that was made from here: what has not seen it is current no more.
@@ -159,6 +182,27 @@ class WorkingSets:
                 misses=self._misses,
             )
 
+    def _may_hold(self, place: _Key, loaded: Loaded, checked_ms: float) -> bool:
+        with self._lock:
+            if self._is_older(place, checked_ms):
+                return False
+            if loaded.size_bytes > self.bytes_max:
+                self._remove(place)
+                return False
+            return True
+
+    def _is_older(self, place: _Key, checked_ms: float) -> bool:
+        before = self._held.get(place)
+        return before is not None and before.checked_ms > checked_ms
+
+    def _evict(self, place: _Key, asked: "weakref.ref[Loaded]") -> None:
+        """Let go of a working set because the pool wants its bytes; of none that came after it."""
+        loaded = asked()
+        with self._lock:
+            held = self._held.get(place)
+            if held is not None and held.loaded is loaded:
+                self._remove(place, was_evicted=True)
+
     def _drop(self, key: ContextKey) -> None:
         for tokenizer in _TOKENIZERS:
             self._remove((key, tokenizer))
@@ -171,7 +215,8 @@ class WorkingSets:
             made_ms = max(oldest.made_ms, self._forgotten.made_ms)
             self._forgotten = _Noted(0, made_ms, made_ms)
 
-    def _remove(self, key: _Key) -> None:
+    def _remove(self, key: _Key, *, was_evicted: bool = False) -> None:
         held = self._held.pop(key, None)
         if held is not None:
             self._size_bytes -= held.loaded.size_bytes
+            self._leases.left(key, was_evicted=was_evicted)

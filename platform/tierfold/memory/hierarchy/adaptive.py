@@ -6,15 +6,15 @@ from tierfold.memory.adaptive import FALLBACK, Explanation
 from tierfold.memory.hierarchy.hierarchy import Hierarchy
 from tierfold.memory.hierarchy.moves import Request
 from tierfold.memory.hierarchy.placement import MayLeave
-from tierfold.memory.hierarchy.settings import HierarchySettings, RankSettings
+from tierfold.memory.hierarchy.settings import HierarchySettings, Prices, RankSettings
 from tierfold.memory.hierarchy.tenants import TenantOf
 from tierfold.memory.hierarchy.trials import Trials
 from tierfold.memory.policies import Key
 
 RECENCY = RankSettings(counts_uses=False, doubts_newcomers=False)
-ORDERS: Mapping[str, RankSettings] = {
-    FALLBACK: RECENCY,
-    "context": RankSettings(),
+ORDERS: Mapping[str, RankSettings] = {FALLBACK: RECENCY, "context": RankSettings()}
+ORDERS_OF_WHOLES: Mapping[str, RankSettings] = {  # where each key is a context of its own
+    **ORDERS,
     "density": RankSettings(kappa=3.0, size_weight=1.0),
 }
 
@@ -29,7 +29,7 @@ class AdaptiveHierarchy(Hierarchy):
         self,
         settings: HierarchySettings,
         *,
-        prices_ms: Sequence[float],
+        prices: Prices,
         orders: Mapping[str, RankSettings] = ORDERS,
         tenant_of: TenantOf | None = None,
         may_leave: MayLeave = lambda _key: True,
@@ -37,7 +37,7 @@ class AdaptiveHierarchy(Hierarchy):
         """Take what one key costs to read in each level, and below them all."""
         self._orders = {**orders, FALLBACK: orders.get(FALLBACK, RECENCY)}
         super().__init__(settings, tenant_of=tenant_of, may_leave=may_leave)
-        self._trials = Trials(settings, self._orders, prices_ms=prices_ms, tenant_of=tenant_of)
+        self._trials = Trials(settings, self._orders, prices=prices, tenant_of=tenant_of)
         self.follow(self._orders[FALLBACK])
 
     def access(self, request: Request, now_ms: float) -> list[int]:
@@ -55,10 +55,10 @@ class AdaptiveHierarchy(Hierarchy):
         self._trials.measured(key, self.place(key), bytes_here)
         super().measured(key, bytes_here)
 
-    def lower(self, keys: Sequence[Key], level: int) -> None:
-        """Send keys that lie above a level down to it."""
-        super().lower(keys, level)
-        self._trials.lower(keys, level)
+    def supersede(self, keys: Sequence[Key]) -> None:
+        """Send keys of which a newer version exists below all levels, pinned or not."""
+        super().supersede(keys)
+        self._trials.supersede(keys)
 
     def forget(self, keys: Sequence[Key]) -> None:
         """Drop all memory of keys that were deleted; nothing is moved."""

@@ -90,6 +90,13 @@ class Hierarchy:
         """Return the level of a key, or `below`."""
         return self._placement.place(key)
 
+    def size_of(self, key: Key) -> int:
+        """Return the size that a key came with; 0 if it lies below, is held, or waits."""
+        place = self.place(key)
+        if place == self.below or key in self._pins or self._placement.is_waiting(key):
+            return 0
+        return self._levels[place].size_of(key)
+
     def size_bytes(self, level: int) -> int:
         """Return what a level holds: in order, pinned, and waiting for a copy below."""
         waiting = self._placement.waiting_bytes(level)
@@ -98,6 +105,14 @@ class Hierarchy:
     def bytes_of(self, level: int, key: Key, size_bytes: int) -> int:
         """Return what a key takes in a level, or would; below them all, its size."""
         return size_bytes if level == self.below else self._levels[level].bytes_of(key, size_bytes)
+
+    def expansion(self, level: int) -> float:
+        """Return the bytes that a level takes for each byte of a size, as was measured of late."""
+        return self._levels[level].expansion
+
+    def room_bytes(self, level: int) -> int:
+        """Return what the order of a level has to divide: all but what is held there."""
+        return max(0, self._levels[level].bytes_max - self._pins.level_bytes(level))
 
     def access(self, request: Request, now_ms: float) -> list[int]:
         """Note a request; returns for each key where it was found: a level, or `below`."""
@@ -138,6 +153,21 @@ class Hierarchy:
         self._tidy()
         return lifted
 
+    def foresee(self, key: Key) -> None:
+        """Rank a key that will be read soon as if it had just been; it moves nowhere."""
+        place = self.place(key)
+        if place == self.below or key in self._pins or self._placement.is_waiting(key):
+            return
+        size = self._levels[place].size_of(key)
+        if self._is_by_rank:
+            self._ranking.foresee(None, [key], [size])
+        self._placement.touch(key, size, place)
+        self._tidy()
+
+    def is_pinned(self, key: Key) -> bool:
+        """Return whether a key is held because somebody asked for it."""
+        return self._pins.is_pinned(key)
+
     def pin(
         self, keys: Sequence[Key], sizes: Sequence[int], *, until_ms: float, now_ms: float
     ) -> None:
@@ -173,16 +203,6 @@ class Hierarchy:
                 self._placement.drop(key, size)
         self._tidy()
 
-    def lower(self, keys: Sequence[Key], level: int) -> None:
-        """Send keys that lie above a level down to it, such as those that changed; pins end."""
-        for key in keys:
-            self._rejoin(key)
-            if self.place(key) < level and not self._placement.is_waiting(key):
-                size = self._levels[self.place(key)].size_of(key)
-                self._read_once.pop(key, None)
-                self._placement.put(key, size, level)
-        self._tidy()
-
     def forget(self, keys: Sequence[Key]) -> None:
         """Drop all memory of keys that were deleted; nothing is moved."""
         for key in keys:
@@ -206,10 +226,17 @@ class Hierarchy:
     def measured(self, key: Key, bytes_here: int) -> None:
         """Note what a key really takes in its level: it may be built from what lies below."""
         level = self.place(key)
-        is_ordered = key not in self._pins and not self._placement.is_waiting(key)
-        if level < self.below and is_ordered:
+        if level == self.below or self._placement.is_waiting(key):
+            return
+        if key in self._pins:
+            self._pins.measure(key, bytes_here)
+            too_much = self._pins.level_bytes(level) > self._levels[level].bytes_max
+            if too_much or self._pins.is_over:
+                self._rejoin(key)
+            self._fit(level)
+        else:
             self._placement.push_down(level, self._levels[level].measure(key, bytes_here))
-            self._tidy()
+        self._tidy()
 
     def verified(self) -> None:
         """Let those go that waited for a copy below and have one now."""
@@ -361,17 +388,18 @@ class Hierarchy:
         self._pins.add(key, Pin(until_ms, size_bytes, held, level, is_lift))
         self._fit(level)
 
-    def _unpin(self, key: Key) -> tuple[int, int] | None:
+    def _unpin(self, key: Key) -> Pin | None:
         released = self._pins.release(key)
         if released is not None:
-            self._fit(released[1])
+            self._fit(released.level)
         return released
 
     def _rejoin(self, key: Key) -> None:
         """End a pin, if there is one; the key is in its level's order again."""
-        released = self._unpin(key)
-        if released is not None:
-            self._placement.return_to(key, *released)
+        pin = self._unpin(key)
+        if pin is not None:
+            self._levels[pin.level].expect(key, pin.size_bytes, pin.held_bytes)
+            self._placement.return_to(key, pin.size_bytes, pin.level)
 
     def _fit(self, level: int) -> None:
         """Give a level's policy what pins leave of its limit."""

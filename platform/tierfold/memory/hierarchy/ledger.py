@@ -30,6 +30,7 @@ class Ledger:
         self, hierarchy: Hierarchy, *, bytes_max: Sequence[int], high_watermark: float
     ) -> None:
         self._hierarchy = hierarchy
+        self._high_watermark = high_watermark
         self._high_bytes = [int(limit * high_watermark) for limit in bytes_max]
         self._due: OrderedDict[Key, _Owed] = OrderedDict()
         self._under_way: dict[Key, _Owed] = {}
@@ -46,12 +47,14 @@ class Ledger:
 
     def lies(self, key: Key) -> int:
         """Return where a key is now, whatever was decided."""
+        self.collect()
         owed = self._under_way.get(key) or self._due.get(key)
         return self._hierarchy.place(key) if owed is None else owed.move.source
 
     def size_bytes(self, level: int) -> int:
         """Return what really lies in a level."""
-        return self._hierarchy.size_bytes(level) + self._beyond[level]
+        self.collect()
+        return self._real_bytes(level)
 
     def collect(self) -> None:
         """Take over what the hierarchy has decided since the last time."""
@@ -69,11 +72,14 @@ class Ledger:
             fits = self._under_way_bytes + owed.move.size_bytes <= bytes_max
             if len(taken) == moves_max or not (fits or not self._under_way):
                 break
-            del self._due[owed.move.key]
-            self._under_way[owed.move.key] = owed
-            self._under_way_bytes += owed.move.size_bytes
-            taken.append(owed.move)
+            taken.append(self._begin(owed))
         return taken
+
+    def take_of(self, key: Key) -> Move | None:
+        """Return the move of one key, to be made now whatever the watermarks say."""
+        self.collect()
+        owed = self._due.get(key)
+        return None if owed is None or key in self._under_way else self._begin(owed)
 
     def confirm(self, move: Move, *, is_done: bool = True) -> None:
         """Note that a move was made, or was not; what was decided meanwhile is due then."""
@@ -94,6 +100,19 @@ class Ledger:
         for key in keys:
             self._settle(self._due, key)
             self._settle(self._under_way, key)
+
+    def resize(self, level: int, bytes_max: int) -> None:
+        """Take another real limit of a level."""
+        self._high_bytes[level] = int(bytes_max * self._high_watermark)
+
+    def _begin(self, owed: _Owed) -> Move:
+        del self._due[owed.move.key]
+        self._under_way[owed.move.key] = owed
+        self._under_way_bytes += owed.move.size_bytes
+        return owed.move
+
+    def _real_bytes(self, level: int) -> int:
+        return self._hierarchy.size_bytes(level) + self._beyond[level]
 
     def _decide(self, move: Move) -> None:
         waiting = self._settle(self._due, move.key)
@@ -125,10 +144,25 @@ class Ledger:
         return owed
 
     def _going(self, *, is_down: bool) -> list[_Owed]:
-        """Return what is due in one direction; down only from levels that are pressed."""
+        """Return what is due in one direction; down only from levels that are pressed.
+
+        Of those the lowest level's go first: they make room for the ones from above.
+        """
         free = [owed for key, owed in self._due.items() if key not in self._under_way]
         if not is_down:
             return [owed for owed in free if owed.move.target < owed.move.source]
-        pressed = [self.size_bytes(level) > high for level, high in enumerate(self._high_bytes)]
-        down = (owed for owed in free if owed.move.source < owed.move.target)
+        pressed = self._pressed()
+        down = [owed for owed in free if owed.move.source < owed.move.target]
+        down.sort(key=lambda owed: -owed.move.source)
         return [owed for owed in down if pressed[owed.move.source]]
+
+    def _pressed(self) -> list[bool]:
+        """Return for each level whether it is too full, or would be with all that is due to come.
+
+        Whoever comes finds room: what has none would have to go at once, whatever its rank.
+        """
+        coming = [self._real_bytes(level) for level in range(len(self._high_bytes))]
+        for owed in self._due.values():
+            if owed.move.target < len(coming):
+                coming[owed.move.target] += owed.fills_bytes
+        return [size > high for size, high in zip(coming, self._high_bytes, strict=True)]

@@ -37,6 +37,11 @@ class Level:
         """Who decides now."""
         return self._policy
 
+    @property
+    def expansion(self) -> float:
+        """What it takes for each byte of a size that was never measured."""
+        return self._expansion
+
     def __len__(self) -> int:
         return len(self._sizes)
 
@@ -91,6 +96,11 @@ class Level:
             estimate = _MEASURED_KEPT * self._expansion + (1 - _MEASURED_KEPT) * bytes_here / size
             self._expansion = max(estimate, 1e-6)
         return self.access(key, size)
+
+    def expect(self, key: Key, size_bytes: int, bytes_here: int) -> None:
+        """Note how much a key takes that comes next, if that is not what would be estimated."""
+        if bytes_here != self.bytes_of(key, size_bytes):
+            self._measured[key] = bytes_here
 
     def remove(self, key: Key) -> None:
         """Take a key out, if it is in its order."""

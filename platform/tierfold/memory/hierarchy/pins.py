@@ -35,6 +35,11 @@ class Pins:
         """What pins hold; what was read ahead is not of their budget."""
         return sum(self._level_bytes) - sum(self._lifted_bytes)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether pins hold more than their budget: something took more than was thought."""
+        return self.size_bytes > self._bytes_max
+
     def level_bytes(self, level: int) -> int:
         """Return what is held in a level."""
         return self._level_bytes[level]
@@ -77,14 +82,22 @@ class Pins:
             self._held[key] = pin._replace(until_ms=until_ms)
             self._push(until_ms, key)
 
-    def release(self, key: Key) -> tuple[int, int] | None:
-        """Hold a key no longer; returns its size and level, or None if it was not held."""
+    def measure(self, key: Key, bytes_here: int) -> None:
+        """Note what a held key really takes in its level."""
+        pin = self._held[key]
+        added = max(bytes_here, 1) - pin.held_bytes
+        self._held[key] = pin._replace(held_bytes=pin.held_bytes + added)
+        self._level_bytes[pin.level] += added
+        self._lifted_bytes[pin.level] += pin.is_lift * added
+
+    def release(self, key: Key) -> Pin | None:
+        """Hold a key no longer; returns how it was held, or None if it was not."""
         pin = self._held.pop(key, None)
         if pin is None:
             return None
         self._level_bytes[pin.level] -= pin.held_bytes
         self._lifted_bytes[pin.level] -= pin.is_lift * pin.held_bytes
-        return pin.size_bytes, pin.level
+        return pin
 
     def expired(self, now_ms: float) -> list[Key]:
         """Return the keys whose time is over; they are still held."""

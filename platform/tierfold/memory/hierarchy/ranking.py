@@ -108,7 +108,8 @@ class Ranking:
         """Count one request for keys in the order of their prompt; they are one unit or none."""
         if group is None:
             for key, size in zip(keys, sizes, strict=True):
-                self._raise(key, self._use(key, size)[0])
+                rank, _ = self._use(key, size)
+                self._raise(key, rank - self._burden(size))
             return
         after = sum(sizes)
         rank, pace = self._use(group, after)
@@ -150,7 +151,9 @@ class Ranking:
             uses = self._units[unit] = _sum(before, began)
             rank, pace = (uses if self._settings.counts_uses else began), self._step
         self._now = began + pace * size_bytes
-        return rank - self._burden(size_bytes), pace
+        self._uses += 1
+        self._mean_bytes += max(_SIZE_STEP, 1 / self._uses) * (size_bytes - self._mean_bytes)
+        return rank, pace
 
     def _came(self, unit: Unit, began: float) -> tuple[float, float]:
         """Return rank and pace of the first use of a unit."""
@@ -164,12 +167,14 @@ class Ranking:
         return began + log2(share), self._step * min(1.0, share / _SHARE_OF_SCAN)
 
     def _burden(self, size_bytes: int) -> float:
-        """Return by how much a unit ranks lower for its size; negative for a small one."""
-        size = max(size_bytes, 1)
-        self._uses += 1
-        self._mean_bytes += max(_SIZE_STEP, 1 / self._uses) * (size - self._mean_bytes)
+        """Return by how much a key of no group ranks lower for its size; negative if it is small.
+
+        Parts of a context have no weight of their own: they are read together, whatever each takes.
+        """
         weight = self._settings.size_weight
-        return weight * log2(size / self._mean_bytes) if weight else 0.0
+        if not weight:
+            return 0.0
+        return weight * log2(max(size_bytes, 1) / max(self._mean_bytes, 1.0))
 
 
 def _sum(left: float, right: float) -> float:

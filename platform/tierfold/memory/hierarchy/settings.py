@@ -58,7 +58,7 @@ class RankSettings:
     units_max: int = 262_144  # contexts, and keys of none, whose uses are remembered
     counts_uses: bool = True  # else only the last one counts
     doubts_newcomers: bool = True  # else what is new ranks as what was just read
-    size_weight: float = 0.0  # by which twice the bytes rank lower, in halvings of a use
+    size_weight: float = 0.0  # of keys of no group: twice the bytes rank so many halvings lower
 
     def __post_init__(self) -> None:
         """Check that each can be computed with."""
@@ -68,6 +68,20 @@ class RankSettings:
         if min(self.waiting_max, self.units_max) < 1:
             problem = "waiting_max and units_max must be at least 1"
             raise InvalidInputError(problem, path="ranks")
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What reading one key costs in each level and, the last of each, below them all."""
+
+    ms: tuple[float, ...]
+    ms_per_kib: tuple[float, ...] = ()  # beside that; empty: size costs nothing
+
+    def __post_init__(self) -> None:
+        """Check that both are of the same levels."""
+        if self.ms_per_kib and len(self.ms_per_kib) != len(self.ms):
+            problem = "ms_per_kib must have as many numbers as ms, or none"
+            raise InvalidInputError(problem, path="prices")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

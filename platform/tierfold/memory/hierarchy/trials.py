@@ -12,7 +12,7 @@ from tierfold.memory.adaptive.sample import is_under, limit_of, rate_for
 from tierfold.memory.adaptive.selector import Window
 from tierfold.memory.hierarchy.hierarchy import Hierarchy
 from tierfold.memory.hierarchy.moves import Request
-from tierfold.memory.hierarchy.settings import HierarchySettings, RankSettings
+from tierfold.memory.hierarchy.settings import HierarchySettings, Prices, RankSettings
 from tierfold.memory.hierarchy.tenants import TenantOf
 from tierfold.memory.policies import Key
 
@@ -31,15 +31,15 @@ class Trials:
         settings: HierarchySettings,
         orders: Mapping[str, RankSettings],
         *,
-        prices_ms: Sequence[float],
+        prices: Prices,
         tenant_of: TenantOf | None = None,
     ) -> None:
-        if len(prices_ms) != len(settings.levels) + 1:
-            problem = f"{len(prices_ms)} prices: give one per level and one for below them all"
-            raise InvalidInputError(problem, path="prices_ms")
+        if len(prices.ms) != len(settings.levels) + 1:
+            problem = f"{len(prices.ms)} prices: give one per level and one for below them all"
+            raise InvalidInputError(problem, path="prices")
         self._settings = settings
         self._orders = dict(orders)
-        self._prices_ms = tuple(prices_ms)
+        self._prices = prices
         self._tenant_of = tenant_of
         self._selector = Selector()
         self._rate, self._limit = 1, limit_of(1)
@@ -80,10 +80,10 @@ class Trials:
             if shadow.place(key) == level:
                 shadow.measured(key, bytes_here)
 
-    def lower(self, keys: Sequence[Key], level: int) -> None:
-        """Send keys down in all shadows."""
+    def supersede(self, keys: Sequence[Key]) -> None:
+        """Send keys of which a newer version exists below, in all shadows."""
         for shadow in self._shadows.values():
-            shadow.lower(keys, level)
+            shadow.supersede(keys)
 
     def forget(self, keys: Sequence[Key]) -> None:
         """Drop all memory of keys that were deleted."""
@@ -135,13 +135,18 @@ class Trials:
 
     def _cost_ms(self, request: Request, found: Sequence[int]) -> float:
         """Return what a request waits for, and what all its parts take; writes cost nothing."""
-        prices = self._prices_ms
+        parts = list(zip(found, request.sizes, strict=True))
         if request.is_new:
             news = request.is_new
-            found = [level for level, is_new in zip(found, news, strict=True) if not is_new]
-            if not found:
-                return 0.0
-        return prices[max(found)] + sum([prices[level] for level in found])
+            parts = [part for part, is_new in zip(parts, news, strict=True) if not is_new]
+        if not parts:
+            return 0.0
+        fixed, per_kib = self._prices.ms, self._prices.ms_per_kib
+        if per_kib:
+            costs = [fixed[level] + per_kib[level] * size / 1024 for level, size in parts]
+        else:
+            costs = [fixed[level] for level, _ in parts]
+        return max(costs) + sum(costs)
 
     def _close_window(self, contexts: float) -> None:
         self._dismiss_failed()

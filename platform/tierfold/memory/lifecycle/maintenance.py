@@ -11,7 +11,7 @@ class Pace:
 
     share: float = 0.25  # while nobody waits
     share_min: float = 0.10  # while many do: never nothing, or nothing would ever be sealed
-    share_max: float = 0.50  # while what waits to be done grows
+    share_max: float = 0.75  # while what waits to be done grows
     crowd: int = 8  # callers that wait at which it works half as much above the least
     rest_ms_min: float = 1.0
     rest_ms_max: float = 2000.0  # after a long step: the next one may be urgent

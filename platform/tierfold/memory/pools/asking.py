@@ -46,7 +46,7 @@ class Ask:
     """One lease that is asked for.
 
     With a worth it can be evicted, belongs to nobody and lasts until it is released; without one it
-    is taken back when its owner ends or its time is over.
+    is taken back when its owner ends or its time is over, unless it is lasting.
     """
 
     pool: Pool
@@ -56,6 +56,7 @@ class Ask:
     owner: str = ""  # the request; what it has not returned when it ends is taken back
     worth: Worth | None = None
     lease_ms: float | None = None  # None: as long as the settings allow
+    is_lasting: bool = False  # until it is released: what a process stands on, what a caller keeps
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -63,7 +64,8 @@ class Ask:
             raise ValueError((self.size_bytes_min, self.size_bytes))
         if self.lease_ms is not None and not self.lease_ms > 0:
             raise ValueError(self.lease_ms)
-        if self.worth is not None and (self.owner or self.lease_ms is not None):
+        is_lasting = self.is_lasting or self.worth is not None
+        if is_lasting and (self.owner or self.lease_ms is not None):
             raise ValueError((self.owner, self.lease_ms))
 
     @property

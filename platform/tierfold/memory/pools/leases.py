@@ -17,7 +17,7 @@ class Held:
     ask: Ask
     size_bytes: int
     since_ms: float
-    deadline_ms: float  # infinite for what can be evicted
+    deadline_ms: float  # infinite for what can be evicted, and what is lasting
     worth: Worth | None
     asked_to_go: bool = False
     stays_until_ms: float = -math.inf  # its owner could not let go of it
@@ -60,7 +60,8 @@ class Leases:
         """Give out a lease and return its number."""
         self._last += 1
         life_ms = min(ask.lease_ms or math.inf, self._lease_ms_max)
-        deadline_ms = at_ms + life_ms if ask.worth is None else math.inf
+        is_lasting = ask.is_lasting or ask.worth is not None
+        deadline_ms = math.inf if is_lasting else at_ms + life_ms
         held = Held(ask, size_bytes, at_ms, deadline_ms, ask.worth)
         self._held[self._last] = held
         if ask.worth is not None:

@@ -40,6 +40,7 @@ PRIORS: Mapping[str, NeedCurve] = MappingProxyType(
     {
         "fold": NeedCurve(((100_000, 100), (1_200_000, 62))),  # of bytes of text
         "read": NeedCurve(((60_000, 40),)),  # of bytes of text
+        "write": NeedCurve(((200_000, 6),)),  # of bytes of contents
         "rank": NeedCurve(((60_000, 6_900), (1_500_000, 2_400))),  # of units
     }
 )

@@ -60,6 +60,11 @@ class Prefetcher:
         return self._in_flight_bytes
 
     @property
+    def missed_keys(self) -> int:
+        """The reads that lay below the level and were not foreseen."""
+        return self._missed_keys
+
+    @property
     def coverage(self) -> float | None:
         """Of the reads that lay below the level, the share that was brought up in time."""
         used = sum(record.figures().used_keys for record in self._records.values())
@@ -70,9 +75,9 @@ class Prefetcher:
         """Return what each kind of evidence has brought."""
         return {evidence: record.figures() for evidence, record in self._records.items()}
 
-    def unread(self) -> tuple[Key, ...]:
-        """Return what was brought up, or is being, and was not read yet."""
-        return tuple(self._unread)
+    def is_unread(self, key: Key) -> bool:
+        """Return whether a key was brought up, or is being, and was not read yet."""
+        return key in self._unread
 
     def plan(self, hint: Hint, place: Place, now_ms: float) -> Batch | None:
         """Return what to fetch now, or None; the owner says when it has ended."""

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import cast
 
+from tierfold.context import Tokenizer
 from tierfold.memory.prefetch.prefetcher import Batch, Hint, Prefetcher
 from tierfold.memory.prefetch.record import PrefetchFigures
 from tierfold.memory.prefetch.settings import Evidence, PrefetchSettings
@@ -48,7 +48,7 @@ class Wanted:
     """A context to bring up."""
 
     context: Context
-    tokenizer: str
+    tokenizer: Tokenizer  # of the working set to make
     size_bytes: int
     evidence: Evidence
     until_ms: float  # later nobody needs it
@@ -127,11 +127,11 @@ class WaitingContexts:
             failed = () if is_up else (context,)
             self._prefetcher(context[0]).ended(planned.batch, failed=failed)
 
-    def read(self, context: Context, size_bytes: int, *, is_up: bool) -> None:
+    def read(self, context: Context, *, is_up: bool) -> None:
         """Note that a context was read as a whole, and whether it was up."""
         prefetcher = self._prefetchers.get(context[0])
         if prefetcher is not None:
-            prefetcher.read(None, [context], [size_bytes], [_UP if is_up else _BELOW])
+            prefetcher.read(None, [context], [0], [_UP if is_up else _BELOW])
 
     def left(self, contexts: Iterable[Context]) -> None:
         """Note that contexts are up no more."""
@@ -140,15 +140,22 @@ class WaitingContexts:
             if prefetcher is not None:
                 prefetcher.left([context])
 
-    def unread(self) -> list[Context]:
-        """Return what was brought up, or is being, and was not read yet."""
-        keys = (key for each in self._prefetchers.values() for key in each.unread())
-        return [cast("Context", key) for key in keys]
+    def is_unread(self, context: Context) -> bool:
+        """Return whether a context is brought up, or is being, and was not read yet."""
+        prefetcher = self._prefetchers.get(context[0])
+        return prefetcher is not None and prefetcher.is_unread(context)
 
     def figures(self) -> dict[Evidence, PrefetchFigures]:
         """Return what came of each kind of evidence, of all tenants; on where it is for any."""
         every = [each.figures() for each in self._prefetchers.values()]
         return {evidence: _sum([each[evidence] for each in every]) for evidence in Evidence}
+
+    @property
+    def coverage(self) -> float | None:
+        """Of the reads that were not up before, the share that was brought up in time."""
+        used = sum(each.used_keys for each in self.figures().values())
+        reads = used + sum(each.missed_keys for each in self._prefetchers.values())
+        return used / reads if reads else None
 
     def _prefetcher(self, tenant: str) -> Prefetcher:
         """Return the tenant's own; the one unused longest is forgotten for a new one."""

@@ -53,17 +53,30 @@ def test_several_moves_of_a_key_become_one() -> None:
 
 def test_ways_down_go_first_and_only_from_a_level_that_is_pressed() -> None:
     """Between the marks nothing moves down; above the high one, room is made before it is used."""
-    hierarchy, ledger = built(20, 100, high=0.9)
+    levels = (LevelSettings(name="L0", bytes_max=20), LevelSettings(name="L1", bytes_max=20))
+    hierarchy = Hierarchy(HierarchySettings(levels=levels), build=Lru)
+    ledger = Ledger(hierarchy, bytes_max=(40, 100), high_watermark=0.75)
+    read(hierarchy, "a", "b", "c")
+    assert {move.key: move[2:] for move in carry_out(ledger)}["a"] == (2, 1)
+    read(hierarchy, "d")
+    assert [move.key for move in carry_out(ledger)] == ["d"]
+    assert (ledger.lies("b"), hierarchy.place("b"), ledger.size_bytes(0)) == (0, 1, 30)
+
+    read(hierarchy, "e")
+    assert [move.key for move in carry_out(ledger)] == ["b", "c", "e"]
+    assert ledger.size_bytes(0) == 20
+
+
+def test_the_lowest_level_makes_room_first() -> None:
+    """What comes down from above finds room; nothing is over its limit meanwhile."""
+    hierarchy, ledger = built(10, 10)
     read(hierarchy, "a")
     carry_out(ledger)
-    read(hierarchy, "b", "c")
-    assert [move.key for move in carry_out(ledger)] == ["b", "c"]
-    assert ledger.lies("a") == 0
-    assert ledger.size_bytes(0) == 30
+    read(hierarchy, "b")
+    carry_out(ledger)
+    read(hierarchy, "c")
 
-    read(hierarchy, "d")
-    assert [move.key for move in carry_out(ledger)] == ["a", "b", "d"]
-    assert ledger.size_bytes(0) == 20
+    assert [move[0] for move in carry_out(ledger)] == ["a", "b", "c"]
 
 
 def test_no_more_is_under_way_than_may_be() -> None:

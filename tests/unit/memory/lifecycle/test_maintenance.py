@@ -40,7 +40,7 @@ def test_while_nobody_waits_it_takes_a_quarter() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"share_min": 0}, {"share": 0.6}, {"share_max": 2}, {"crowd": 0}]
+    "fields", [{"share_min": 0}, {"share": 0.9}, {"share_max": 2}, {"crowd": 0}]
 )
 def test_shares_have_an_order(fields: dict[str, float]) -> None:
     """A share of nothing would stop all maintenance."""

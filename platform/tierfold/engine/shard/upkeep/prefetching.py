@@ -1,6 +1,10 @@
-"""Prefetch: brings contexts up to L1 that somebody says will be asked, behind the requests' back."""
+"""Prefetch: brings contexts up to L1 that somebody says will be asked, behind the requests' back.
 
-from collections.abc import Callable, Iterator
+For as long as the hint counts, one that changes before it is asked is made again.
+"""
+
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 
@@ -8,7 +12,7 @@ from tierfold.context import Tokenizer
 from tierfold.context.identity import ContextKey
 from tierfold.context.stored import ContextInfo
 from tierfold.engine.shard.operations import Prefetch, Prefetched, Skipped
-from tierfold.engine.shard.upkeep.tiering import Contexts, Tiering
+from tierfold.engine.shard.upkeep.tiering import LoadInfo, Tiering
 from tierfold.engine.working import SharedFolder
 from tierfold.errors import CorruptError, TierfoldError, UnknownContextError
 from tierfold.memory.prefetch import (
@@ -22,12 +26,12 @@ from tierfold.memory.prefetch import (
 from tierfold.ports import Clock
 
 SET_BYTES_PER_BYTE = 7  # of a working set, for each byte of the context
-DEADLINE_MS = 30_000.0  # where the hint names none: whoever opened a session has asked by then
+DEADLINE_MS = 30_000.0  # that a hint counts where it names none: by then a session has asked
 MADE_AT_ONCE = 4  # of what is asked for now, large ones wait for each other
 TOKENIZERS_REMEMBERED = 4096  # contexts; half a megabyte
 TOKENIZER_FIRST: Tokenizer = "o200k"  # of a context that nobody has asked yet
-
-_KNOWN_MIN = 2
+CHANGES_WAITING_MAX = 4096
+NOTICED_EVERY_MS = 2_000.0  # what has gone down: a look at all files of L1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class PrefetchParts:
     """What prefetching works on."""
 
     tiering: Tiering
-    contexts: Contexts
+    info: LoadInfo
     folder: SharedFolder | None  # None: there is no L1 to bring anything to
     room_bytes: int  # of L1, for one context
     clock: Clock
@@ -48,7 +52,10 @@ class Prefetching:
         self._parts = parts
         self._waiting = waiting or WaitingContexts()
         self._making: dict[Context, Wanted] = {}
+        self._made: dict[Context, Wanted] = {}  # up, and not read yet
+        self._changes: deque[Context] = deque(maxlen=CHANGES_WAITING_MAX)  # of those
         self._tokenizers: dict[Context, Tokenizer] = {}  # of the last question on a context
+        self._noticed_ms = -NOTICED_EVERY_MS
         self._lock = Lock()
 
     def ask(self, operation: Prefetch) -> Prefetched:
@@ -71,28 +78,34 @@ class Prefetching:
         with self._lock:
             if self._tokenizers.get(context) != tokenizer:
                 self._remember(context, tokenizer)
-            self._waiting.read(context, 1, is_up=tier == "L1")
+            self._waiting.read(context, is_up=tier == "L1")
+            self._made.pop(context, None)
 
-    def left(self, context: Context) -> None:
-        """Note that what is up of a context is of an old version, or that it was deleted."""
+    def was_changed(self, context: Context) -> None:
+        """Note that what is up of a context is of an old version."""
+        if context in self._made or context in self._making:
+            with self._lock:
+                self._changes.append(context)
+
+    def was_deleted(self, context: Context) -> None:
+        """Forget a context."""
         with self._lock:
+            self._made.pop(context, None)
+            self._tokenizers.pop(context, None)
+            self._waiting.ended(context, is_up=False)
             self._waiting.left([context])
 
     def has_work(self) -> bool:
         """Whether something waits to be brought up, or is being made."""
-        return bool(self._making) or len(self._waiting) > 0
+        return bool(self._making or self._changes) or len(self._waiting) > 0
 
     def one_pass(self) -> Iterator[None]:
         """Bring up what waits; pauses after each context."""
         self._settle()
         self._notice_what_left()
-        while len(self._making) < MADE_AT_ONCE:
-            with self._lock:
-                wanted = self._waiting.take(self._parts.clock.now_ms())
-            if wanted is None:
-                break
+        while len(self._making) < MADE_AT_ONCE and (wanted := self._next()) is not None:
             self._making[wanted.context] = wanted
-            self._parts.tiering.bring_up(wanted.context, _tokenizer(wanted))
+            self._parts.tiering.bring_up(wanted.context, wanted.tokenizer)
             self._settle()
             yield
 
@@ -101,10 +114,15 @@ class Prefetching:
         with self._lock:
             return self._waiting.figures()
 
+    def coverage(self) -> float | None:
+        """Return of the reads that L1 did not have before, the share that was brought up."""
+        with self._lock:
+            return self._waiting.coverage
+
     def _asked(self, key: ContextKey, asked: Prefetch, ready: list[str]) -> SkipReason | None:
         context = (key.tenant, key.digest)
         try:
-            info = self._parts.contexts.info(*context)
+            info = self._parts.info(*context)
         except UnknownContextError:
             return SkipReason.UNKNOWN
         except CorruptError:
@@ -134,41 +152,65 @@ class Prefetching:
     def _is_up(self, wanted: Wanted, info: ContextInfo) -> bool:
         folder = self._parts.folder
         assert folder is not None, "without L1 nothing is wanted"
-        return folder.find(wanted.context[1], _tokenizer(wanted), info) is not None
+        return folder.find(wanted.context[1], wanted.tokenizer, info) is not None
+
+    def _next(self) -> Wanted | None:
+        """Return what to bring up: first what was up and has changed, while its hint counts."""
+        now_ms = self._parts.clock.now_ms()
+        with self._lock:
+            while self._changes:
+                wanted = self._made.get(self._changes.popleft())
+                if wanted is None:
+                    continue
+                if wanted.until_ms >= now_ms:
+                    return wanted
+                self._waiting.ended(wanted.context, is_up=False)
+            return self._waiting.take(now_ms)
 
     def _settle(self) -> None:
         """Find out what became of what is being made: a large one takes seconds, in a process."""
         now_ms = self._parts.clock.now_ms()
         for wanted in list(self._making.values()):
-            is_up = self._was_made(wanted)
-            if is_up or wanted.until_ms < now_ms or not self._parts.tiering.is_making(wanted.context):
-                del self._making[wanted.context]
+            context, is_up = wanted.context, self._was_made(wanted)
+            is_late = wanted.until_ms < now_ms
+            if is_up or is_late or not self._parts.tiering.is_making(context):
                 with self._lock:
-                    self._waiting.ended(wanted.context, is_up=is_up)
+                    self._end(wanted, is_up=is_up, is_late=is_late)
+
+    def _end(self, wanted: Wanted, *, is_up: bool, is_late: bool) -> None:
+        context = wanted.context
+        del self._making[context]
+        is_again = not (is_up or is_late) and context in self._changes
+        if not is_again:
+            self._waiting.ended(context, is_up=is_up)
+        if is_again or (is_up and self._waiting.is_unread(context)):
+            self._made[context] = wanted
 
     def _was_made(self, wanted: Wanted) -> bool:
         try:
-            return self._is_up(wanted, self._parts.contexts.info(*wanted.context))
+            return self._is_up(wanted, self._parts.info(*wanted.context))
         except TierfoldError:  # gone, or damaged and named by whoever reads it
             return False
 
     def _notice_what_left(self) -> None:
         """Note what went down before anybody read it: it was brought up in vain."""
-        with self._lock:
-            unread = self._waiting.unread()
-        if not unread or self._parts.folder is None:
+        now_ms = self._parts.clock.now_ms()
+        if now_ms - self._noticed_ms < NOTICED_EVERY_MS or self._parts.folder is None:
             return
-        there = {file.digest for file in self._parts.folder.files()}
-        gone = [each for each in unread if each[1] not in there and each not in self._making]
+        self._noticed_ms = now_ms
         with self._lock:
-            self._waiting.left(each for each in gone if not self._waiting.is_waiting(each))
+            made = [each for each in self._made if each not in self._making]
+            is_changing = set(self._changes)
+        there = {file.digest for file in self._parts.folder.files()}
+        with self._lock:
+            for each in made:
+                if each[1] not in there and each not in is_changing:
+                    self._made.pop(each, None)
+                    self._waiting.ended(each, is_up=False)
+                    self._waiting.left([each])
 
     def _remember(self, context: Context, tokenizer: Tokenizer) -> None:
         self._tokenizers.pop(context, None)
         self._tokenizers[context] = tokenizer
         if len(self._tokenizers) > TOKENIZERS_REMEMBERED:
             del self._tokenizers[next(iter(self._tokenizers))]
-
-
-def _tokenizer(wanted: Wanted) -> Tokenizer:
-    return "cl100k" if wanted.tokenizer == "cl100k" else "o200k"

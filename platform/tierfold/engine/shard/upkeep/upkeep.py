@@ -16,12 +16,14 @@ from tierfold.engine.shard.upkeep.counting import (
 from tierfold.engine.shard.upkeep.defragmenting import Defragmented
 from tierfold.engine.shard.upkeep.open_rows import OpenRows
 from tierfold.engine.shard.upkeep.patient import PatientUpkeep, exhaust, leisurely
+from tierfold.engine.shard.upkeep.prefetching import Prefetching, PrefetchParts
 from tierfold.engine.shard.upkeep.rota import Job, Rota
 from tierfold.engine.shard.upkeep.space import Space
 from tierfold.engine.shard.upkeep.thread import UpkeepThread
 from tierfold.engine.shard.upkeep.tiering import WasRead, heads_of
 from tierfold.engine.shard.upkeep.workers import UpkeepParts, assembled
 from tierfold.memory import Level
+from tierfold.memory.prefetch import Evidence
 from tierfold.ports import Family
 
 __all__ = ["NO_READS", "ReadsOfTier", "Upkeep", "UpkeepParts"]
@@ -29,6 +31,8 @@ __all__ = ["NO_READS", "ReadsOfTier", "Upkeep", "UpkeepParts"]
 REAP_EVERY_MS = 1000.0
 SEAL_EVERY_MS = 250.0
 TIERS_EVERY_MS = 250.0
+PREFETCH_EVERY_MS = 20.0
+PREFETCH_SHARE_MAX = 0.5  # of this thread's time, with the rests between its pieces
 DEFRAGMENT_EVERY_MS = 60_000.0
 MAKE_ROOM_EVERY_MS = 2_000.0
 URGENT_BLOCKS = 64  # of rows that are not sealed: 4 MB
@@ -67,6 +71,16 @@ class Upkeep:
         self._auditor = workers.auditor
         self._objects_audit = workers.objects_audit
         self._tiering = workers.tiering
+        tiers = parts.settings.tiers
+        self.prefetching = Prefetching(
+            PrefetchParts(
+                tiering=workers.tiering,
+                info=parts.info,
+                folder=parts.folder,
+                room_bytes=int(tiers.l1_bytes_max * tiers.high_watermark),
+                clock=parts.clock,
+            )
+        )
         self.patient = PatientUpkeep(parts, workers, self._space, was_deleted=self.was_deleted)
         self._rota = Rota(parts.clock, list(self._jobs()))
 
@@ -87,6 +101,7 @@ class Upkeep:
         """
         if leaves:
             self._space.has_garbage = self._space.has_deleted = True
+        self.prefetching.was_changed((tenant, digest))
         self._tiering.was_changed((tenant, digest))
         if not row_bytes:
             return False
@@ -95,11 +110,33 @@ class Upkeep:
     def was_deleted(self, tenant: str, digest: bytes) -> None:
         """Note that a context is gone: nothing above the disk may keep it."""
         self._space.has_garbage = self._space.has_deleted = True
+        self.prefetching.was_deleted((tenant, digest))
         self._tiering.was_deleted((tenant, digest))
 
     def was_read(self, read: WasRead) -> None:
         """Note a read."""
+        self.prefetching.was_read(read.key, read.tokenizer, tier=read.tier)
         self._tiering.was_read(read)
+
+    def hint(self, tenant: str, digest: bytes, evidence: Evidence) -> None:
+        """Note that a context will be read soon, as a change of it shows: it keeps its place."""
+        self._tiering.hint([(tenant, digest)], evidence)
+
+    def pin(self, tenant: str, digest: bytes, size_bytes: int, until_ms: int) -> None:
+        """Keep a context of so many bytes above the disk; raises PinBudgetError."""
+        self._tiering.pin((tenant, digest), size_bytes, until_ms)
+
+    def unpin(self, tenant: str, digest: bytes) -> None:
+        """End a pin."""
+        self._tiering.unpin((tenant, digest))
+
+    def is_pinned(self, tenant: str, digest: bytes) -> bool:
+        """Whether a context is kept above the disk."""
+        return self._tiering.is_pinned((tenant, digest))
+
+    def resize(self, level: Level, bytes_max: int) -> None:
+        """Change the limit of L1 or L2 while it works; what is too much goes down."""
+        self._tiering.resize(level, bytes_max)
 
     def step(self, budget_ms: float) -> bool:
         """Work for about so long; returns whether there is more to do at once."""
@@ -159,6 +196,9 @@ class Upkeep:
             object_store_problem=self.patient.l4_problem,
             upkeep_problem=self._problem(),
             passes=(*self._rota.reports(), *self.patient.reports()),
+            choice=self._tiering.explain(),
+            prefetch={each.value: of for each, of in self.prefetching.figures().items()},
+            prefetch_coverage=self.prefetching.coverage(),
         )
 
     def _problem(self) -> str:
@@ -194,9 +234,11 @@ class Upkeep:
         if parts.source is not None:
             l4_bytes, objects = uploaded(parts.values)
             rows = [*rows, ("L4", l4_bytes, None, objects)]
+        further = sum(each.hits for each in reads.values())
         for tier, size_bytes, limit, items in rows:
             measured = reads.get(tier, NO_READS)
-            yield TierReport(
+            further -= measured.hits
+            report = TierReport(
                 tier=tier,
                 size_bytes=size_bytes,
                 limit_bytes=limit,
@@ -204,7 +246,9 @@ class Upkeep:
                 hits=measured.hits,
                 latency_ms_p50=measured.latency_ms_p50,
                 latency_ms_p99=measured.latency_ms_p99,
+                misses=further,
             )
+            yield self._tiering.described(report)
 
     def _l1_count(self) -> int:
         folder = self._parts.folder
@@ -224,6 +268,13 @@ class Upkeep:
             start=self._tiering.one_pass,
             every_ms=TIERS_EVERY_MS,
             is_wanted=self._tiering.has_news,
+        )
+        yield Job(
+            name="prefetch",
+            start=self.prefetching.one_pass,
+            every_ms=PREFETCH_EVERY_MS,
+            share_max=PREFETCH_SHARE_MAX,
+            is_wanted=self.prefetching.has_work,
         )
         yield Job(
             name="build",

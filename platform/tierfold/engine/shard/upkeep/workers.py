@@ -19,14 +19,12 @@ from tierfold.engine.shard.upkeep.packing import Pack, packed
 from tierfold.engine.shard.upkeep.retaining import Retainer
 from tierfold.engine.shard.upkeep.sealing import Sealer
 from tierfold.engine.shard.upkeep.steps import Commits
-from tierfold.engine.shard.upkeep.tiering import Contexts, Load, LoadInfo, Tiering
+from tierfold.engine.shard.upkeep.tiering import Contexts, Load, LoadBlocks, LoadInfo, Tiering
 from tierfold.engine.shard.upkeep.training import Dictionaries, Trainer
 from tierfold.engine.shard.upkeep.uploading import Uploader
 from tierfold.engine.working import SharedFolder
-from tierfold.memory import Lrfu, Order, Tiers
+from tierfold.memory import Tiers
 from tierfold.ports import Clock, Family, KeyValues, WallClock
-
-OBJECTS_EXPECTED = 1024  # contexts that L1 and L2 hold, for the pace of the order
 
 
 def _never() -> bool:
@@ -45,6 +43,7 @@ class UpkeepParts:
     folder: SharedFolder | None  # None: there is no L1
     load: Load
     info: LoadInfo
+    load_blocks: LoadBlocks
     remove: Remove
     settings: Settings
     clock: Clock
@@ -52,7 +51,6 @@ class UpkeepParts:
     dice: random.Random
     pack: Pack = packed
     is_cpu_pressed: Callable[[], bool] = _never
-    order: Order | None = None
     retention: Callable[[], Sequence[RetentionRule]] = tuple  # in force now; raises SetupError
 
 
@@ -111,12 +109,13 @@ def assembled(parts: UpkeepParts, open_rows: OpenRows) -> Workers:
 def _tiering(parts: UpkeepParts) -> Tiering:
     values = parts.values
     return Tiering(
-        tiers=Tiers(parts.settings.tiers, parts.order or Lrfu(objects=OBJECTS_EXPECTED)),
+        tiers=Tiers(parts.settings.tiers, has_l1=parts.folder is not None),
         blocks=parts.blocks,
         folder=parts.folder,
         contexts=Contexts(
             load=parts.load,
             info=parts.info,
+            blocks=parts.load_blocks,
             is_there=lambda key: values.get(Family.HEAD, head_key(*key)) is not None,
         ),
         settings=parts.settings,

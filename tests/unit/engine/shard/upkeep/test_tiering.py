@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ from tierfold.config import TierSettings
 from tierfold.context import Tokenizer
 from tierfold.context.identity import ContextKey
 from tierfold.engine.shard.keys import block_key
+from tierfold.engine.shard.upkeep.held_blocks import HeldBlocks
 from tierfold.engine.shard.upkeep.tiering import WasRead
 from tierfold.engine.working import Build, map_shared
+from tierfold.errors import PinBudgetError, UnknownContextError
+from tierfold.memory import Level
 from tierfold.ports import Family
 from tierfold.storage.memory import MemoryKeyValues
 
@@ -332,3 +336,99 @@ def test_a_small_context_read_in_part_needs_no_process(
 
     assert asked == []
     assert world.upkeep.report().tiers[0].items == 1
+
+
+def test_a_scan_pushes_only_itself_out_of_l2(tmp_path: Path) -> None:
+    """Blocks that were read and are kept for nobody go first, whatever was read last."""
+    world = a_world(tmp_path / "l1")
+    for number in range(8):
+        world.put(f"cold-{number}", [message(f"{number} " + "words of another kind " * 40)])
+        world.sealed()
+    read(world, is_mapped=False)
+    world.blocks.resize(world.blocks.size_of(TENANT, 0) + 100)
+    for number in range(1, 9):
+        world.blocks.get(TENANT, number)
+
+    assert world.blocks.size_of(TENANT, 0) > 0
+    world.blocks.resize(10)
+    assert len(world.blocks) == 0
+
+
+def test_a_pin_brings_a_context_up_and_keeps_it(tmp_path: Path) -> None:
+    """It is above with the next pass; pinned, it stays there through reads of others."""
+    world = a_world(tmp_path / "l1", l1_bytes_max=0)
+    world.upkeep.pin(*KEY, 5_000, world.wall.ms + 5_000)
+    assert world.upkeep.is_pinned(*KEY)
+    world.idle(1000)
+    assert world.blocks.size_of(TENANT, 0) > 0
+    pinned = {each.tier: each.pinned_bytes for each in world.upkeep.report().tiers}
+    assert pinned["L2"] > 0
+    world.upkeep.unpin(*KEY)
+    assert not world.upkeep.is_pinned(*KEY)
+
+
+def test_too_many_pins_are_refused_with_what_is_left(tmp_path: Path) -> None:
+    """The budget is a share of L1 and L2; a context that was pinned before is pinned as it can."""
+    world = a_world(tmp_path / "l1", l1_bytes_max=0, l2_bytes_max=1_000)
+    with pytest.raises(PinBudgetError):
+        world.upkeep.pin(*KEY, 100_000, world.wall.ms + 5_000)
+    found = world.blocks.get(TENANT, 0)
+    assert found is not None
+    until_ms = world.wall.ms + 60_000
+    for size_bytes in (100, 5_000):
+        world.upkeep.was_read(WasRead(key=KEY, blocks={0: size_bytes}, pinned_until_ms=until_ms))
+        world.idle(10)
+
+    assert world.upkeep.problems == {}
+
+
+def test_a_lower_limit_counts_at_once(tmp_path: Path) -> None:
+    """Files over it are gone with the next pass, and the report has it."""
+    world = a_world(tmp_path / "l1")
+    read(world)
+    read(world)
+    assert world.upkeep.report().tiers[0].promotions == 1
+    world.upkeep.resize(Level.L1, 100)
+    world.upkeep.resize(Level.L2, 10_000)
+    world.idle(1000)
+    l1, l2 = world.upkeep.report().tiers[:2]
+
+    assert (l1.size_bytes, l1.limit_bytes, l1.demotions) == (0, 100, 1)
+    assert (l2.limit_bytes, l2.order, l2.problem) == (10_000, "lru", "")
+    assert world.blocks.size_of(TENANT, 0) > 0, "what left L1 lies in L2"
+
+
+def test_what_cannot_be_fetched_is_not_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context whose blocks are away goes from L1 to below, and nothing stops."""
+    world = a_world(tmp_path / "l1")
+    read(world)
+    read(world)
+
+    def away(*_: object) -> dict[int, int]:
+        raise UnknownContextError("a")
+
+    contexts = world.upkeep._tiering._contexts  # noqa: SLF001  # what it reads is the rule
+    monkeypatch.setattr(world.upkeep._tiering, "_contexts", replace(contexts, blocks=away))  # noqa: SLF001  # likewise
+    world.upkeep.resize(Level.L1, 100)
+    world.idle(1000)
+
+    assert world.upkeep.problems == {}
+    assert not world.upkeep._tiering.is_above(TENANT, 0)  # noqa: SLF001  # likewise
+
+
+def test_a_block_of_two_contexts_stays_while_one_keeps_it(tmp_path: Path) -> None:
+    """Small contexts are packed together: what one no longer needs the other still reads."""
+    world = a_world(tmp_path / "l1")
+    held = HeldBlocks(world.blocks)
+    assert world.blocks.get(TENANT, 0) is not None
+    for digest in (b"one", b"two"):
+        held.note((TENANT, digest), {0: 10})
+        held.keep((TENANT, digest))
+    held.forget((TENANT, b"one"))
+    assert world.blocks.size_of(TENANT, 0) > 0
+    held.note((TENANT, b"two"), {1: 10}, is_whole=True)
+    held.keep((TENANT, b"two"))
+
+    assert world.blocks.size_of(TENANT, 0) == 0

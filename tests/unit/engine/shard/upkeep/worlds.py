@@ -80,6 +80,7 @@ class World:
                 folder=self.shared,
                 load=self.load,
                 info=lambda tenant, digest: self.load(tenant, digest)[0],
+                load_blocks=self.load_blocks,
                 remove=lambda tenant, head: partial(self.remove, tenant=tenant, head=head),
                 settings=Settings(tiers=self.tiers),
                 clock=self.clock,
@@ -141,6 +142,12 @@ class World:
                 body = joined([self.bodies.body(tenant, each) for each in names_in(body[1:])])
             whole.append(body)
         return ContextInfo(head=head, about=about), whole
+
+    def load_blocks(self, tenant: str, digest: bytes) -> dict[int, int]:
+        """Bring the blocks of a context to memory."""
+        del digest
+        found = {number: self.blocks.get(tenant, number) for number in range(8)}
+        return {number: each.packed_bytes for number, each in found.items() if each}
 
     def remove(self, view: Stored, batch: Batch, tenant: str, head: Head) -> None:
         """Put the deletion of a context into a batch."""
