@@ -1,7 +1,7 @@
 """Resident memory of a process that is asked for four times as much as it may take.
 
-`python -m benchmarks.memory [--minutes 10] [--limit-mb 256] [--quick]`. One process has a store open
-and folds texts of 20 kB to 3 MB from many threads, beside writers and questions on stored contexts;
+`python -m benchmarks.memory [--minutes 10] [--limit-mb 256] [--quick]`. One process has a store
+open and folds texts of 20 kB to 3 MB from many threads, beside writers and questions on contexts;
 its resident size is sampled from outside, and every acknowledged change is compared at the end.
 """
 

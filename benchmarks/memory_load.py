@@ -119,7 +119,7 @@ def _watch(load: Load) -> None:
 
 
 def _folds(load: Load, number: int) -> None:
-    dice = random.Random(number)  # noqa: S311  # reproducible sizes
+    dice = random.Random(number)  # reproducible sizes
     while not load.is_over:
         text = load.texts.drawn(dice)
         load.want(len(text))
@@ -130,7 +130,7 @@ def _folds(load: Load, number: int) -> None:
 
 def _writes(load: Load, number: int) -> None:
     """Write contexts that are this thread's own, so that it knows what must be there."""
-    dice = random.Random(1_000 + number)  # noqa: S311  # likewise
+    dice = random.Random(1_000 + number)  # likewise
     rows: dict[str, list[dict[str, Any]]] = {}
     while not load.is_over:
         name = f"{number}-{dice.randrange(CONTEXTS_EACH)}"
@@ -155,7 +155,7 @@ def _writes(load: Load, number: int) -> None:
 
 
 def _asks(load: Load, number: int) -> None:
-    dice = random.Random(2_000 + number)  # noqa: S311  # likewise
+    dice = random.Random(2_000 + number)  # likewise
     while not load.is_over:
         names = list(load.told)
         if not names:

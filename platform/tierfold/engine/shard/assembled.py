@@ -16,8 +16,8 @@ from tierfold.engine.shard.search import SearchIndex, waiting_entry
 from tierfold.engine.shard.shard import Shard
 from tierfold.engine.shard.state import STORE_ID_BYTES, State, open_state
 from tierfold.engine.shard.upkeep.packing import Pack, packed
+from tierfold.engine.shard.upkeep.read_contexts import WasRead
 from tierfold.engine.shard.upkeep.thread import PACE, UpkeepThread
-from tierfold.engine.shard.upkeep.tiering import WasRead
 from tierfold.engine.shard.upkeep.training import Dictionaries
 from tierfold.engine.shard.upkeep.upkeep import Upkeep, UpkeepParts
 from tierfold.engine.working import SharedFolder

@@ -12,7 +12,8 @@ from tierfold.context import Tokenizer
 from tierfold.context.identity import ContextKey
 from tierfold.context.stored import ContextInfo
 from tierfold.engine.shard.operations import Prefetch, Prefetched, Skipped
-from tierfold.engine.shard.upkeep.tiering import LoadInfo, Tiering
+from tierfold.engine.shard.upkeep.read_contexts import LoadInfo
+from tierfold.engine.shard.upkeep.tiering import Tiering
 from tierfold.engine.working import SharedFolder
 from tierfold.errors import CorruptError, TierfoldError, UnknownContextError
 from tierfold.memory.prefetch import (

@@ -6,29 +6,26 @@ context does not get smaller.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from tierfold.config import Settings
 from tierfold.context import Tokenizer
-from tierfold.context.manifest import Head
-from tierfold.context.stored import About, ContextInfo
+from tierfold.context.stored import ContextInfo
 from tierfold.engine.shard.blocks import Blocks
-from tierfold.engine.shard.keys import split_tenant
 from tierfold.engine.shard.operations import TierReport
 from tierfold.engine.shard.upkeep.held_blocks import HeldBlocks
-from tierfold.engine.shard.upkeep.sweeping import known, sound
+from tierfold.engine.shard.upkeep.read_contexts import Contexts, WasRead
 from tierfold.engine.working import Build, Builder, SharedFolder
 from tierfold.errors import PinBudgetError, TierfoldError, UnknownContextError
 from tierfold.memory.adaptive import Explanation
 from tierfold.memory.hierarchy import Move
 from tierfold.memory.prefetch import Evidence
 from tierfold.memory.tiers import Key, Level, Tiers, Touch
-from tierfold.ports import Family, KeyValues, WallClock
+from tierfold.ports import WallClock
 
 READS_WAITING_MAX = 16_384  # beyond them reads are forgotten: they only say what is in use
 BUILT_HERE_BYTES_MAX = 1024 * 1024  # of a context: .2 s, less than it takes to start a process
@@ -37,33 +34,6 @@ UNFIT_MAX = 1024  # contexts remembered that have no room in L1
 HOLD_MS = 60_000  # that a set which nobody has asked for yet keeps its place
 PACKED_SHARE = 0.3  # of a context's bytes, until its blocks were read
 _BUILDER_WAIT_S = 0.01
-
-# A context's state now and the bodies of its items.
-Load = Callable[[str, bytes], tuple[ContextInfo, Sequence[bytes]]]
-LoadInfo = Callable[[str, bytes], ContextInfo]  # the state alone
-LoadBlocks = Callable[[str, bytes], Mapping[int, int]]  # reads all: number -> bytes as packed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contexts:
-    """How working sets and blocks come to their contexts."""
-
-    load: Load
-    info: LoadInfo
-    blocks: LoadBlocks
-    is_there: Callable[[Key], bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WasRead:
-    """One read, as the shard tells it."""
-
-    key: Key
-    blocks: Mapping[int, int] = field(repr=False)  # number -> bytes as packed
-    tokenizer: Tokenizer | None = None  # of the working set the reader could have mapped
-    pinned_until_ms: int = 0
-    is_partial: bool = False  # its reader had no time for all
-    tier: str = ""  # the lowest that was read
 
 
 class Tiering:
@@ -517,17 +487,3 @@ class Tiering:
         self._wanted.pop(key, None)
         self._held.forget(key)
         self._tokenizers.pop(key, None)
-
-
-def heads_of(
-    values: KeyValues, digests: AbstractSet[bytes]
-) -> dict[bytes, tuple[str, ContextInfo]]:
-    """Return tenant and state of the contexts with these digests, without what is said of them."""
-    found: dict[bytes, tuple[str, ContextInfo]] = {}
-    if not digests:
-        return found
-    for key, value in known(sound(values, Family.HEAD)):
-        tenant, digest = split_tenant(key)
-        if digest in digests:
-            found[digest] = (tenant, ContextInfo(head=Head.decode(value), about=About()))
-    return found

@@ -17,10 +17,10 @@ from tierfold.engine.shard.upkeep.defragmenting import Defragmented
 from tierfold.engine.shard.upkeep.open_rows import OpenRows
 from tierfold.engine.shard.upkeep.patient import PatientUpkeep, exhaust, leisurely
 from tierfold.engine.shard.upkeep.prefetching import Prefetching, PrefetchParts
+from tierfold.engine.shard.upkeep.read_contexts import WasRead, heads_of
 from tierfold.engine.shard.upkeep.rota import Job, Rota
 from tierfold.engine.shard.upkeep.space import Space
 from tierfold.engine.shard.upkeep.thread import UpkeepThread
-from tierfold.engine.shard.upkeep.tiering import WasRead, heads_of
 from tierfold.engine.shard.upkeep.workers import UpkeepParts, assembled
 from tierfold.memory import Level
 from tierfold.memory.prefetch import Evidence

@@ -16,10 +16,11 @@ from tierfold.engine.shard.upkeep.expiring import Reaper, Remove
 from tierfold.engine.shard.upkeep.moving import Mover
 from tierfold.engine.shard.upkeep.open_rows import OpenRows
 from tierfold.engine.shard.upkeep.packing import Pack, packed
+from tierfold.engine.shard.upkeep.read_contexts import Contexts, Load, LoadBlocks, LoadInfo
 from tierfold.engine.shard.upkeep.retaining import Retainer
 from tierfold.engine.shard.upkeep.sealing import Sealer
 from tierfold.engine.shard.upkeep.steps import Commits
-from tierfold.engine.shard.upkeep.tiering import Contexts, Load, LoadBlocks, LoadInfo, Tiering
+from tierfold.engine.shard.upkeep.tiering import Tiering
 from tierfold.engine.shard.upkeep.training import Dictionaries, Trainer
 from tierfold.engine.shard.upkeep.uploading import Uploader
 from tierfold.engine.working import SharedFolder

@@ -10,7 +10,7 @@ from tierfold.context import Tokenizer
 from tierfold.context.identity import ContextKey
 from tierfold.engine.shard.keys import block_key
 from tierfold.engine.shard.upkeep.held_blocks import HeldBlocks
-from tierfold.engine.shard.upkeep.tiering import WasRead
+from tierfold.engine.shard.upkeep.read_contexts import WasRead
 from tierfold.engine.working import Build, map_shared
 from tierfold.errors import PinBudgetError, UnknownContextError
 from tierfold.memory import Level
@@ -30,7 +30,7 @@ def read(world: World, *, is_mapped: bool = True) -> None:
     world.idle(1000)
 
 
-def a_world(folder: Path, **tiers: int) -> World:
+def a_world(folder: Path, **tiers: Any) -> World:
     world = World(folder=folder, objects=None, tiers=TierSettings(**tiers))
     world.put("a", CHAT)
     world.sealed()
@@ -209,7 +209,7 @@ def read_in_part(world: World) -> None:
     world.idle(1000)
 
 
-def a_large_world(folder: Path, **tiers: int) -> World:
+def a_large_world(folder: Path, **tiers: Any) -> World:
     world = World(folder=folder, objects=None, tiers=TierSettings(**tiers))
     world.put("a", LARGE)
     return world
@@ -407,7 +407,7 @@ def test_what_cannot_be_fetched_is_not_above(
     read(world)
 
     def away(*_: object) -> dict[int, int]:
-        raise UnknownContextError("a")
+        raise UnknownContextError(KEY[1].hex())
 
     contexts = world.upkeep._tiering._contexts  # noqa: SLF001  # what it reads is the rule
     monkeypatch.setattr(world.upkeep._tiering, "_contexts", replace(contexts, blocks=away))  # noqa: SLF001  # likewise
