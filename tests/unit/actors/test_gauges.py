@@ -1,11 +1,15 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.unit.actors.test_reports import report
+from tests.unit.actors.test_reports import L0, report
 from tierfold.engine.shard.operations import GetTiers, Operation, Result
 from tierfold.errors import CorruptError
+from tierfold.memory.adaptive import Explanation, Reason
+from tierfold.memory.prefetch import PrefetchFigures
 from tierfold_actors import gauges
+from tierfold_actors.reports import tiers_body
 
 SHARD = {"shard": "shard-00"}
 
@@ -26,7 +30,8 @@ class NotedGauge:
 
     def set(self, value: float, tags: dict[str, str]) -> None:
         assert tags["shard"] == "shard-00"
-        self.shown[self.name, tags.get("tier", "")] = value
+        (at,) = [value for name, value in tags.items() if name != "shard"] or [""]
+        self.shown[self.name, at] = value
 
 
 @pytest.fixture
@@ -48,6 +53,40 @@ def test_what_a_shard_reports_is_shown(shown: dict[tuple[str, str], float]) -> N
     assert {tier for name, tier in shown if name == "tierfold_tier_bytes"} == {
         *("L1", "L2", "L3", "L4")
     }
+
+
+def test_who_decides_and_what_reading_ahead_brings_is_shown(
+    shown: dict[tuple[str, str], float],
+) -> None:
+    """The order that decides is 1, the others 0; no accuracy before anything is known of it."""
+    choice = Explanation(
+        expert="context",
+        reason=Reason.SAVING,
+        since_window=1,
+        windows=2,
+        changes=1,
+        losses={"lru": 3.0, "context": 2.0},
+        own_loss=2.1,
+        sampling=1,
+        problem="",
+    )
+    counted = {"batches": 1, "keys": 3, "size_bytes": 9, "used_keys": 1, "used_bytes": 3}
+    known = PrefetchFigures(is_on=True, **counted, wasted_keys=1, wasted_bytes=3)
+    unknown = replace(known, used_keys=0, wasted_keys=0, wasted_bytes=0)
+    found = replace(
+        report(1.0), choice=choice, prefetch={"asked": known, "session_opened": unknown}
+    )
+    gauges.TierGauges("shard-00").set(found)
+
+    orders = {at: value for (name, at), value in shown.items() if name == "tierfold_tier_order"}
+    assert orders == {"lru": 0.0, "context": 1.0}
+    assert shown["tierfold_tier_order_cost_ms", "context"] == 2.0
+    assert shown["tierfold_prefetch_accuracy", "asked"] == 0.5
+    assert shown["tierfold_prefetch_wasted_bytes", "asked"] == 3
+    assert ("tierfold_prefetch_accuracy", "session_opened") not in shown
+    shards = tiers_body([found], L0, [], is_open=True)["shards"]
+    assert shards[0]["choice"]["cost_ms"] == {"lru": 3.0, "context": 2.0}
+    assert shards[0]["prefetch"]["evidence"]["asked"]["accuracy"] == 0.5
 
 
 def test_a_shard_is_asked_again_and_again_until_it_closes(

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.client.fake_server import FakeServer, Kept
 from tierfold.cli import main
+from tierfold.cli import tiers as tiers_command
 from tierfold.context.handle import Handle
 
 ROWS: list[dict[str, Any]] = [
@@ -330,3 +331,27 @@ def test_a_reader_that_leaves_is_code_141(
     with os.fdopen(writing, "w") as stdout:
         monkeypatch.setattr("sys.stdout", stdout)
         assert main(["get", "c", "-q"]) == 141
+
+
+def test_tiers_say_who_decides_and_by_what() -> None:
+    """The costs that were compared, what is pinned, what reading ahead brought, what failed."""
+    tier = {"tier": "L1", "pinned_bytes": 2048, "problem": "Lfu: KeyError"}
+    figures = {"batches": 2, "keys": 3, "accuracy": 0.5, "is_on": False}
+    shard = {
+        "tiers": [tier],
+        "choice": {
+            "order": "context",
+            "reason": "saving",
+            "windows": 7,
+            "cost_ms": {"lru": 3.5, "context": 2.25},
+        },
+        "prefetch": {"evidence": {"asked": figures, "session_opened": {"batches": 0}}},
+        "object_store": {"problem": ""},
+    }
+
+    assert list(tiers_command._choice(shard)) == [  # noqa: SLF001  # what is printed is the rule
+        "  order context (saving, 7 windows; ms a request would cost: context 2.25, lru 3.50)",
+        "  L1: 2.0 kB pinned or read ahead",
+        "  read ahead (asked): 3 contexts, 50% of them read, off",
+    ]
+    assert list(tiers_command._problems(shard)) == ["L1: Lfu: KeyError"]  # noqa: SLF001  # likewise

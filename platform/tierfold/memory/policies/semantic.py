@@ -3,20 +3,22 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import islice
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from tierfold.memory.policies.bounded import Bounded
 from tierfold.memory.policies.policy import Key
 
-Vector = NDArray[np.float32]
+if TYPE_CHECKING:  # 100 ms that a command which only shows reports never needs
+    import numpy as np
+    from numpy.typing import NDArray
+
+Vector: TypeAlias = "NDArray[np.float32]"
 
 QUESTION_KEPT = 0.8  # of the earlier questions' mean, as each new one comes
 SAMPLE = 16  # of the least recently used: the farthest of them goes, the nearest is spared
 
 
-def no_vectors(_key: Key) -> Vector | None:
+def no_vectors(_key: Key) -> "Vector | None":
     """Return that nothing is known of a key: all goes by recency then."""
     return None
 
@@ -27,7 +29,7 @@ class Semantic(Bounded):
     __slots__ = ("_centroid", "_nearness", "_recency", "_vector_of")
 
     def __init__(
-        self, bytes_max: int, *, vector_of: Callable[[Key], Vector | None] = no_vectors
+        self, bytes_max: int, *, vector_of: Callable[[Key], "Vector | None"] = no_vectors
     ) -> None:
         super().__init__(bytes_max)
         self._recency: OrderedDict[Key, int] = OrderedDict()
@@ -88,8 +90,10 @@ class Semantic(Bounded):
         return 0.0 if unit is None or centroid is None else float(unit @ centroid)
 
 
-def _unit(vector: Vector) -> Vector | None:
+def _unit(vector: Vector) -> "Vector | None":
     """Return a vector of length 1, or None for one that has no direction."""
+    import numpy as np  # noqa: PLC0415 - as above
+
     length = float(np.linalg.norm(vector))
     if not 0.0 < length < float("inf"):
         return None
